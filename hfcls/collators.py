@@ -1,0 +1,39 @@
+"""From rows to batches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass
+class PaddingCollator:
+    """Pads a batch to its longest row.
+
+    >>> PaddingCollator(pad_token_id=0)([{"input_ids": [5, 6, 7], "labels": 1}, {"input_ids": [8], "labels": 0}])
+    {'input_ids': tensor([[5, 6, 7], [8, 0, 0]]),
+     'attention_mask': tensor([[1, 1, 1], [1, 0, 0]]),
+     'labels': tensor([1, 0])}
+
+    Args:
+        pad_token_id: of the tokenizer.
+        padding_side: right or left.
+        pad_to_multiple_of: widths are rounded up to a multiple, for tensor cores.
+    """
+
+    pad_token_id: int
+    padding_side: str = "right"
+    pad_to_multiple_of: int = 1
+
+    def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        lengths = np.array([len(row["input_ids"]) for row in rows])
+        width = max(1, -(-lengths.max() // self.pad_to_multiple_of) * self.pad_to_multiple_of)
+        columns = np.arange(width)
+        mask = columns < lengths[:, None] if self.padding_side == "right" else columns >= width - lengths[:, None]
+        input_ids = np.full(mask.shape, self.pad_token_id, dtype=np.int64)
+        input_ids[mask] = np.concatenate([row["input_ids"] for row in rows])
+        return {
+            "input_ids": torch.from_numpy(input_ids),
+            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
+            "labels": torch.tensor([int(row["labels"]) for row in rows]),
+        }

@@ -1,0 +1,138 @@
+"""What a finished run left in its output folder, read and checked."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from hfcls.errors import InputError
+from hfcls.report.predictions import Predictions, read_predictions
+
+_number = (int, float)
+_optional_number = (int, float, type(None))
+
+# What run.json must hold: types, or a tuple of them where None stands for "may be absent".
+_RUN = {
+    "task": str,
+    "command": str,
+    "started": str,
+    "seconds": _number,
+    "model": {"name": str, "architecture": str, "base_model": (str, type(None)), "parameters": int},
+    "language": (str, type(None)),
+    "labels": list,
+    "data": {
+        "name": str,
+        "source": str,
+        "splits": dict,
+        "max_length": _optional_number,
+        "covered": _optional_number,
+        "notes": list,
+    },
+    "settings": dict,
+    "versions": dict,
+    "hardware": {"cpu": str, "cores": _number, "memory_gb": _number, "gpus": list},
+    "precision": str,
+    "processes": int,
+}
+_SPLIT = {"rows": int, "labels": dict, "length": (dict, type(None))}
+_LENGTH = {
+    "unit": str,
+    "mean": _number,
+    "std": _number,
+    "min": _number,
+    "median": _number,
+    "max": _number,
+    "edges": list,
+    "counts": list,
+}
+_RESULTS = {"test_accuracy": _number, "test_f1": _number, "test_roc_auc": _optional_number}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run.
+
+    `about` is run.json, `results` all_results.json. `history` is the Trainer's `log_history`, None where nothing was
+    trained, and `best_step` the step of the checkpoint that was kept, None where the Trainer chose none.
+    """
+
+    folder: Path
+    about: dict
+    results: dict
+    history: list[dict] | None
+    best_step: int | None
+    predictions: Predictions
+
+    @property
+    def classes(self) -> list[str]:
+        return self.about["labels"]
+
+
+def load_run(folder: str | Path) -> Run:
+    """Reads run.json, all_results.json, predictions.csv and, where there is one, trainer_state.json of `folder`.
+
+    Raises:
+        InputError: a file is missing or torn, or lacks something; the message names the file and the key or line.
+    """
+    folder = Path(folder)
+    about = _read(folder / "run.json", _RUN)
+    _check_data(folder / "run.json", about)
+    results = _read(folder / "all_results.json", _RESULTS)
+
+    state_file = folder / "trainer_state.json"
+    state = {"log_history": None, "best_global_step": None}
+    if state_file.exists():
+        state = _read(state_file, {"log_history": list, "best_global_step": (int, type(None))})
+    return Run(
+        folder=folder,
+        about=about,
+        results=results,
+        history=state["log_history"],
+        best_step=state["best_global_step"],
+        predictions=read_predictions(folder / "predictions.csv", about["labels"]),
+    )
+
+
+def _read(path: Path, shape: dict) -> dict:
+    """The JSON object in `path`, checked against `shape`; optional keys that are absent become None."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; a finished run leaves this file") from error
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise InputError(f"{path}: no JSON file in UTF-8 ({error}): run again") from error
+    _check(value, shape, f"{path}: ")
+    return value
+
+
+def _check(value, shape, where: str) -> None:
+    if isinstance(shape, dict):
+        _check(value, dict, where)
+        for key, inner in shape.items():
+            if isinstance(inner, tuple) and type(None) in inner:
+                value.setdefault(key, None)
+            elif key not in value:
+                raise InputError(f"{where}{key!r} is missing: run again with this version")
+            _check(value[key], inner, f"{where}{key}: ")
+    elif not isinstance(value, shape):
+        raise InputError(f"{where}{value!r:.60} does not belong here: run again with this version")
+
+
+def _check_data(path: Path, about: dict) -> None:
+    """What `_check` cannot say: names that are unique, splits of any name, histograms whose edges fit their counts."""
+    classes, splits = about["labels"], about["data"]["splits"]
+    if not classes or not all(isinstance(name, str) and name for name in classes) or len({*classes}) < len(classes):
+        raise InputError(f"{path}: labels: must be names, at least one, each once")
+    if "test" not in splits:
+        raise InputError(f"{path}: data: splits: 'test' is missing: run again with this version")
+    for name, split in splits.items():
+        where = f"{path}: data: splits: {name}: "
+        _check(split, _SPLIT, where)
+        for count in split["labels"].values():
+            _check(count, int, f"{where}labels: ")
+        length = split["length"]
+        if length is not None:
+            _check(length, _LENGTH, f"{where}length: ")
+            for number in length["edges"] + length["counts"]:
+                _check(number, _number, f"{where}length: ")
+            if not length["counts"] or len(length["edges"]) != len(length["counts"]) + 1:
+                raise InputError(f"{where}length: edges must be one more than counts")

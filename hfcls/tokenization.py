@@ -1,0 +1,277 @@
+"""Tokenizers learned from a training split, or made from a given vocabulary."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from hfcls.errors import InputError
+from hfcls.vocabulary import padding_and_unknown
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import BertTokenizer, PreTrainedTokenizerBase
+
+Level = Literal["char", "word", "jieba", "rjieba"]
+Side = Literal["left", "right"]
+
+_SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
+_TEXTS_AT_ONCE = 1000  # joined for one call into the Rust normalizer: calls are what costs
+
+# Words and single punctuation marks; as in the Penn Treebank and in GloVe's vocabulary, "don't" is do + n't, "it's" it + 's.
+_WORD = r"\w+?(?=n't\b)|n't\b|'(?:s|m|d|ll|re|ve)\b|\w+|[^\w\s]"
+
+
+def train_wordpiece_tokenizer(
+    texts: Iterable[str],
+    vocab_size: int = 8000,
+    *,
+    max_length: int,
+    lowercase: bool = True,
+    min_frequency: int = 2,
+) -> BertTokenizer:
+    """Learn a BERT vocabulary: each Chinese character is a token, other words are WordPieces (Schuster and Nakajima, 2012).
+
+    The text is normalized and split as BERT does it (Devlin et al., 2019). `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` and `[MASK]`
+    are ids 0 to 4. The same texts give the same ids, in whatever order they come.
+
+    Args:
+        texts: the training split; read once.
+        vocab_size: pieces, special tokens included. Exceeded when the alphabet alone needs more, because no character that
+            occurs `min_frequency` times is left out.
+        max_length: tokens that the model can take, special tokens included (`model_max_length`).
+        lowercase: fold case, and with it accents.
+        min_frequency: occurrences below which a character is `[UNK]` and a pair of pieces is not joined.
+
+    Returns:
+        A tokenizer of `input_ids`, `token_type_ids` and `attention_mask`, with `[CLS]` in front and `[SEP]` behind.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+    from tokenizers.trainers import WordPieceTrainer
+    from transformers import BertTokenizer
+
+    blank = BertTokenizer(do_lower_case=lowercase)
+    words = _count_words(texts, blank.backend_tokenizer)
+
+    characters = Counter()
+    for word, count in words.items():
+        for character in word:
+            characters[character] += count
+    alphabet = {character for character, count in characters.items() if count >= min_frequency}
+    # One unknown character makes a whole word [UNK], so such a word has nothing to teach.
+    words = {word: count for word, count in words.items() if len(word) > 1 and alphabet.issuperset(word)}
+
+    # The trainer numbers the "##x" pieces in the order of a hash map with a random seed, and breaks ties between merges by
+    # those numbers. Handing it the whole alphabet in order, as special tokens, makes the outcome a function of the corpus.
+    first = sorted(alphabet)
+    inner = sorted({f"##{character}" for word in words for character in word[1:]})
+    trainer = WordPieceTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        limit_alphabet=len(alphabet),
+        special_tokens=[*_by_id(blank.backend_tokenizer), *first, *inner],
+        show_progress=False,
+    )
+    pieces = Tokenizer(WordPiece(unk_token=blank.unk_token))
+    pieces.pre_tokenizer = WhitespaceSplit()
+    pieces.train_from_iterator((f"{word} " * count for word, count in words.items()), trainer)
+    return BertTokenizer(vocab=_by_id(pieces), do_lower_case=lowercase, model_max_length=max_length)
+
+
+def train_tokenizer(
+    texts: Iterable[str],
+    *,
+    level: Level,
+    vocab_size: int | None,
+    max_length: int,
+    min_frequency: int = 1,
+    lowercase: bool = True,
+    padding_side: Side = "right",
+    truncation_side: Side = "right",
+) -> PreTrainedTokenizerBase:
+    """Learn a vocabulary of whole characters or words: `[PAD]` is 0, `[UNK]` is 1, then the most frequent first.
+
+    Equally frequent tokens stand in the order of their code points, so the same texts give the same ids.
+
+    Args:
+        texts: the training split; read once.
+        level: what a token is, see `tokenizer_from_vocabulary`.
+        vocab_size: tokens kept, special ones included; None keeps all.
+        max_length: tokens that the model can take (`model_max_length`).
+        min_frequency: occurrences below which a token is `[UNK]`.
+        lowercase: fold case.
+        padding_side, truncation_side: saved with the tokenizer.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.trainers import WordLevelTrainer
+
+    size = sys.maxsize if vocab_size is None else vocab_size
+    if level in ("char", "word"):
+        backend = Tokenizer(WordLevel(unk_token=_SPECIAL_TOKENS[1]))
+        _set_split(backend, level, lowercase)
+        trainer = WordLevelTrainer(
+            vocab_size=size, min_frequency=min_frequency, special_tokens=_SPECIAL_TOKENS, show_progress=False
+        )
+        backend.train_from_iterator(texts, trainer)
+        vocabulary = _by_id(backend)
+    else:
+        from hfcls.jieba_tokenizer import cut_words
+
+        counts = Counter(word for text in texts for word in cut_words(text, level, lowercase))
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        kept = [word for word in ranked if counts[word] >= min_frequency]
+        vocabulary = {word: index for index, word in enumerate([*_SPECIAL_TOKENS, *kept][:size])}
+    return tokenizer_from_vocabulary(
+        vocabulary,
+        level,
+        max_length=max_length,
+        lowercase=lowercase,
+        padding_side=padding_side,
+        truncation_side=truncation_side,
+    )
+
+
+def tokenizer_from_vocabulary(
+    vocabulary: dict[str, int],
+    level: Level,
+    *,
+    max_length: int,
+    lowercase: bool | None = None,
+    padding_side: Side = "right",
+    truncation_side: Side = "right",
+) -> PreTrainedTokenizerBase:
+    """A tokenizer that looks tokens up in a given vocabulary and keeps its ids.
+
+    Nothing is added in front or behind, and text never turns into a special token. The model inputs are `input_ids` and
+    `attention_mask`.
+
+    Args:
+        vocabulary: token to id, 0 to n - 1; its padding and unknown tokens are recognised by name.
+        level: `char`, every Unicode character is a token, white space, Latin letters and digits too (the convention of
+            THUCNews's baselines); `word`, runs of letters and digits, and single punctuation marks, with n't and 's apart;
+            `jieba` or `rjieba`, Chinese words as those libraries cut them, white space dropped.
+        lowercase: fold case. None: do so if no token of the vocabulary has an upper-case letter.
+        max_length, padding_side, truncation_side: saved with the tokenizer.
+
+    Returns:
+        For `char` and `word` a tokenizer that `AutoTokenizer` reloads anywhere; for `jieba` and `rjieba` one that needs
+        `trust_remote_code=True` where hfcls is not installed.
+
+    Raises:
+        InputError: no padding or no unknown token, or an unknown level.
+    """
+    padding, unknown = padding_and_unknown(vocabulary)
+    if lowercase is None:
+        lowercase = all(token == token.lower() for token in vocabulary.keys() - {padding, unknown})
+    settings = {
+        "pad_token": padding,
+        "unk_token": unknown,
+        "model_max_length": max_length,
+        "padding_side": padding_side,
+        "truncation_side": truncation_side,
+        "split_special_tokens": True,
+    }
+    if level in ("jieba", "rjieba"):
+        from hfcls.jieba_tokenizer import JiebaTokenizer
+
+        return JiebaTokenizer(vocabulary, segmenter=level, do_lower_case=lowercase, **settings)
+    if level not in ("char", "word"):
+        raise InputError(f"token level {level!r} is not known; use char, word, jieba or rjieba")
+
+    from tokenizers import Tokenizer, decoders
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(WordLevel(vocabulary, unk_token=unknown))
+    _set_split(backend, level, lowercase)
+    if level == "char":
+        backend.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **settings)
+
+
+def auto_max_length(lengths: Sequence[int]) -> tuple[int, float]:
+    """Mean + 2 standard deviations of the lengths, rounded up, and the share of rows that are no longer.
+
+    Raises:
+        ValueError: no lengths.
+    """
+    if len(lengths) == 0:
+        raise ValueError("no lengths to choose a maximum from")
+    mean = sum(lengths) / len(lengths)
+    variance = sum((length - mean) ** 2 for length in lengths) / len(lengths)
+    max_length = max(1, math.ceil(mean + 2 * math.sqrt(variance)))
+    return max_length, sum(length <= max_length for length in lengths) / len(lengths)
+
+
+def truncate_ids(
+    ids: Sequence[int],
+    max_length: int,
+    strategy: Literal["head", "tail", "head_tail"],
+    *,
+    num_head: int | None = None,
+    special: tuple[int, int] = (0, 0),
+) -> list[int]:
+    """Cut one row to `max_length` ids, keeping its beginning, its end, or some of both.
+
+    `head_tail` keeps the first 128 of 510 tokens and the last 382, in that proportion for other lengths (Sun et al., 2019,
+    "How to Fine-Tune BERT for Text Classification?", section 5.3.1).
+
+    Args:
+        ids: one row, special tokens included.
+        max_length: ids kept at most, special tokens included.
+        num_head: with `head_tail`, tokens kept of the beginning.
+        special: special tokens in front and behind, which always stay; (1, 1) for BERT.
+
+    Raises:
+        ValueError: an unknown strategy, or a `max_length` or `num_head` that leaves no room.
+    """
+    front, behind = special
+    room = max_length - front - behind
+    if room < 1:
+        raise ValueError(f"max_length {max_length} leaves no room beside {front + behind} special tokens")
+    if strategy == "head_tail":
+        head = room * 128 // 510 if num_head is None else num_head
+    elif strategy in ("head", "tail"):
+        head = room if strategy == "head" else 0
+    else:
+        raise ValueError(f"truncation strategy {strategy!r} is not head, tail or head_tail")
+    if not 0 <= head <= room:
+        raise ValueError(f"num_head {head} does not fit into {room} tokens")
+    if len(ids) <= max_length:
+        return list(ids)
+    return [*ids[: front + head], *ids[len(ids) - behind - (room - head) :]]
+
+
+def _set_split(backend: Tokenizer, level: Literal["char", "word"], lowercase: bool) -> None:
+    from tokenizers import Regex, normalizers, pre_tokenizers
+
+    if lowercase:
+        backend.normalizer = normalizers.Lowercase()
+    if level == "char":
+        backend.pre_tokenizer = pre_tokenizers.FixedLength(length=1)
+    else:
+        backend.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True)
+
+
+def _count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
+    """Occurrences of each word after the tokenizer's own normalizer and pre-tokenizer."""
+    texts = iter(texts)
+    chunks = Counter()
+    while batch := list(islice(texts, _TEXTS_AT_ONCE)):
+        chunks.update(tokenizer.normalizer.normalize_str("\n".join(batch)).split())
+    words = Counter()
+    for chunk, count in chunks.items():
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(chunk):
+            words[word] += count
+    return words
+
+
+def _by_id(tokenizer: Tokenizer) -> dict[str, int]:
+    return dict(sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]))

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# ./run.sh                  the main job on the embedded sample, with a small BERT from scratch: needs no network but the package index
+# ./run.sh <task> [flags]   any recipe of recipes/, one process for each visible GPU
+# ./run.sh test [flags]     the tests
+set -euo pipefail
+cd "$(dirname "$0")"
+
+venv=${HFCLS_VENV:-.venv}
+
+install() {
+  local wanted
+  wanted=$(cat requirements.lock pyproject.toml | cksum)
+  [ "$(cat "$venv/installed" 2>/dev/null)" = "$wanted" ] && return
+  local python=${PYTHON:-python3}
+  if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "error: $("$python" --version 2>&1) is too old: hfcls needs Python 3.11 or newer; name one with PYTHON=…" >&2
+    exit 2
+  fi
+  echo "installing into $venv (once)"
+  "$python" -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r requirements.lock
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+  echo "$wanted" > "$venv/installed"
+}
+
+visible_gpus() {
+  if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then
+    echo "$CUDA_VISIBLE_DEVICES" | tr ',' '\n' | sed '/^-1$/,$d' | grep -c .
+  elif command -v nvidia-smi > /dev/null; then
+    nvidia-smi --list-gpus | grep -c '^GPU'
+  else
+    echo 0
+  fi || true
+}
+
+launch() {
+  local task=$1
+  shift
+  if [ ! -f "recipes/$task.py" ]; then
+    echo "error: no recipe $task; there are: $(cd recipes && ls -- *.py | sed 's/\.py$//' | tr '\n' ' ')" >&2
+    exit 2
+  fi
+  case " $* " in
+    *" --help "* | *" -h "*) exec "$venv/bin/python" "recipes/$task.py" --help ;;
+  esac
+  local gpus processes
+  gpus=$(visible_gpus)
+  processes=$((gpus > 1 ? gpus : 1))
+  local flags=(--quiet --num_machines 1 --num_processes "$processes" --mixed_precision no --dynamo_backend no)
+  [ "$processes" -gt 1 ] && flags+=(--multi_gpu)
+  exec "$venv/bin/accelerate" launch "${flags[@]}" "recipes/$task.py" "$@"
+}
+
+install
+case ${1-} in
+  "") launch thucnews_bert --from_scratch tiny --output_dir "outputs/quickstart-$(date +%Y%m%d-%H%M%S)" ;;
+  test) shift && exec "$venv/bin/python" -m pytest "$@" ;;
+  -h | --help) sed -n '2,4s/^# //p' "$0" ;;
+  *) launch "$@" ;;
+esac
