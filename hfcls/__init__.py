@@ -1,7 +1,7 @@
 """hfcls: fine-tune classifiers the Hugging Face way.
 
-Every task is a `datasets` builder and a `transformers` model, trained by `Trainer`; what comes out reloads with `from_pretrained`.
-Nothing heavy is imported before it is used.
+Every task is a `datasets` builder and a `transformers` model, trained by `Trainer`; what comes out reloads with
+`from_pretrained`. Nothing heavy is imported before it is used.
 """
 
 __version__ = "0.1.0"

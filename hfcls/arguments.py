@@ -1,7 +1,7 @@
 """What a recipe can be told on the command line.
 
-Parsing imports neither torch nor the Trainer until it is known that the recipe will run, so that `--help` and a mistyped
-flag are answered at once.
+Parsing imports neither torch nor the Trainer until it is known that the recipe will run, so that `--help` is answered
+at once.
 """
 
 import argparse
@@ -160,6 +160,8 @@ def parse(
     arguments = arguments_class(**{name: value for name, value in values.items() if name in own_names})
     training_values = {name: value for name, value in values.items() if name not in own_names}
     _check_output_dir(training_values)
+    if training_values.get("push_to_hub") and arguments.evaluate_only:
+        raise InputError("--evaluate_only trains no model that --push_to_hub could push: leave one of them out")
     if training_values.get("push_to_hub") and not training_values.get("hub_model_id"):
         raise InputError("--push_to_hub needs --hub_model_id USER/NAME")
     try:
@@ -200,7 +202,7 @@ def _check_output_dir(values: dict) -> None:
         return
     if resume is not None and not Path(resume, "trainer_state.json").is_file():
         raise InputError(f"{resume}: not a checkpoint (no trainer_state.json); give one, or auto for the last one")
-    is_main_process = os.environ.get("RANK", "0") == "0"  # the others start later and may find what the first has written
+    is_main_process = os.environ.get("RANK", "0") == "0"  # the others may find what it has written
     if resume is None and is_main_process and output_dir.is_dir() and any(output_dir.iterdir()):
         raise InputError(
             f"{output_dir} is not empty: give another --output_dir, or --resume_from_checkpoint auto to go on there"
@@ -208,8 +210,8 @@ def _check_output_dir(values: dict) -> None:
 
 
 def _hardware_defaults(given: dict) -> dict:
-    """bfloat16 where the hardware computes in it (newer CUDA devices, CPUs with AMX or AVX512-BF16), pinned memory where
-    there is a GPU to copy to.
+    """bfloat16 where the hardware computes in it (newer CUDA devices, CPUs with AMX or AVX512-BF16); pinned memory
+    where there is a GPU to copy to.
     """
     import torch
 

@@ -12,7 +12,7 @@ PACKAGES = ("hfcls", "torch", "transformers", "datasets", "accelerate", "tokeniz
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of what decides the result; a package run from its folder without being installed is left out."""
+    """Installed versions of what decides the result; without hfcls where it runs from its folder, uninstalled."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

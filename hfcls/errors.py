@@ -8,14 +8,14 @@ from contextlib import contextmanager
 class InputError(ValueError):
     """What the user gave cannot be used.
 
-    The message is one line that names the file, line or flag and says what to do about it; the command line prints it on
-    standard error and exits with code 2.
+    The message is one line that names the file, line or flag and says what to do about it; the command line prints it
+    on standard error and exits with code 2.
     """
 
 
 @contextmanager
 def one_line_errors():
-    """Turns an InputError into one line on standard error and exit code 2; `HFCLS_DEBUG=1` shows the traceback instead."""
+    """Turns an InputError into one line on standard error and exit code 2; with `HFCLS_DEBUG=1` into a traceback."""
     try:
         yield
     except InputError as error:

@@ -8,6 +8,7 @@ terms are its owner's.
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,8 +61,8 @@ def check_hub(repo_id: str, token: str | None = None, private: bool | None = Non
         InputError: no token or a refused one, no permission to write, a name that cannot be, or no answer.
     """
     later = "or train without --push_to_hub and push later with `hfcls push DIR REPO`"
-    with _one_line_errors(repo_id, later) as connect, _patience(CHECK_SECONDS):
-        api = connect(token)
+    api = _connect(token)
+    with _one_line_errors(repo_id, later), _patience(CHECK_SECONDS):
         repo_id = _full_name(api, repo_id)
         api.create_repo(repo_id, private=private, exist_ok=True)
         try:
@@ -100,14 +101,14 @@ def push_folder(
             refuses. Nothing is lost then, and nothing is half-way: a commit is made of all files or not at all.
     """
     folder = Path(output_dir)
-    files = files_to_push(folder)
-    with _one_line_errors(repo_id, f"nothing is lost, push again with `hfcls push {folder} {repo_id}`") as connect:
-        api = connect(token)
-        contents = {path.name: _content(path, _secrets(folder, api.token)) for path in files}
+    api = _connect(token)
+    secrets = _secrets(folder, api.token)
+    operations = [CommitOperationAdd(path.name, _content(path, secrets)) for path in files_to_push(folder)]
+    again = f"nothing is lost, push again with `hfcls push {shlex.quote(str(folder))} {repo_id}`"
+    with _one_line_errors(repo_id, again):
         repo_id = _full_name(api, repo_id)
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
-        operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
         api.create_commit(repo_id, operations, commit_message=commit_message, revision=revision)
     return f"{api.endpoint}/{repo_id}" + (f"/tree/{quote(revision, safe='')}" if revision else "")
 
@@ -224,6 +225,16 @@ def _full_name(api, repo_id: str) -> str:
     return repo_id if "/" in repo_id else f"{api.whoami()['name']}/{repo_id}"
 
 
+def _connect(token: str | None) -> HfApi:
+    token = token or get_token()
+    if token is None:
+        raise InputError(f"no Hub token: {LOG_IN}")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        # The HTTP client would refuse it too, but its message quotes the whole header.
+        raise InputError(f"the Hub token holds a space, a line break or a letter that no token has: {LOG_IN}")
+    return HfApi(token=token)
+
+
 @contextmanager
 def _patience(seconds: float) -> Iterator[None]:
     """Limits how long the client waits to connect and for an answer."""
@@ -236,28 +247,11 @@ def _patience(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _one_line_errors(repo_id: str, remedy: str) -> Iterator:
-    """Gives a function token → HfApi, and turns what the client raises in the block into one-line InputErrors."""
-
-    def connect(token: str | None) -> HfApi:
-        token = token or get_token()
-        if token is None:
-            raise InputError(f"no Hub token: {LOG_IN}; {remedy}")
-        if not token.isascii() or not token.isprintable() or " " in token:
-            # The HTTP client would refuse it too, with the whole header in its message.
-            raise InputError(f"the Hub token holds a space, a line break or a letter that no token has: {LOG_IN}")
-        return HfApi(token=token)
-
+def _one_line_errors(repo_id: str, remedy: str) -> Iterator[None]:
+    """Turns what HfApi raises in the block into an InputError that ends with `remedy`."""
     try:
-        yield connect
-    except InputError:
-        raise
-    except (
-        errors.HTTPError,
-        OSError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # what HfApi documents, and RuntimeError in uploads
+        yield
+    except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:  # RuntimeError: how uploads fail
         raise InputError(f"{_explain(error, repo_id, constants.ENDPOINT)}; {remedy}") from error
 
 
@@ -279,7 +273,7 @@ def _explain(error: Exception, repo_id: str, endpoint: str) -> str:
         return f"the Hub token may not write to {repo_id} at {endpoint}: {LOG_IN}, or use a namespace of yours"
     if status is not None:
         return f"{endpoint} answered {status}: {error.server_message or said}".replace("\n", " ")
-    if isinstance(error, ConnectionError) and "xet-write-token" in said:
+    if isinstance(error, ConnectionError) and "404" in said and "xet-write-token" in said:
         # https://github.com/huggingface/huggingface_hub/issues/4786
         return f"{endpoint} has no xet storage: set HF_HUB_DISABLE_XET=1"
     if isinstance(error, (errors.HTTPError, ConnectionError)):

@@ -1,8 +1,8 @@
 """Chinese words as tokens, cut by jieba.
 
-jieba does not fit into a `tokenizer.json`, so this is a tokenizer in Python. The file needs nothing but transformers and
-jieba: `save_pretrained` copies it beside the vocabulary, and `AutoTokenizer.from_pretrained(folder, trust_remote_code=True)`
-runs the copy where this package is not installed.
+jieba does not fit into a `tokenizer.json`, so this is a tokenizer in Python. The file needs nothing but transformers
+and jieba: `save_pretrained` copies it beside the vocabulary, and `AutoTokenizer.from_pretrained(folder,
+trust_remote_code=True)` runs the copy where this package is not installed.
 """
 
 import functools
@@ -16,7 +16,7 @@ from transformers import PythonBackend
 
 @functools.cache  # outside the tokenizer, which stays small to pickle and to hash
 def segmenter(name: str) -> Callable[[str], Iterable[str]]:
-    """The function that cuts a text into words: `jieba`, or `rjieba`, which is faster and not always of the same opinion.
+    """The function that cuts a text into words: `jieba`, or `rjieba`, which is faster and does not always agree.
 
     Raises:
         ImportError: rjieba is not installed.

@@ -52,7 +52,7 @@ def macro_roc_auc(labels: np.ndarray, probability: np.ndarray) -> tuple[float, i
 
 
 def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
-    """Mean negative log-likelihood in nats of `labels` (rows,) under `logits` (rows, classes); NaN if any row is NaN."""
+    """Mean negative log-likelihood in nats of `labels` (rows,) under `logits` (rows, classes); NaN if a row is NaN."""
     logits = np.asarray(logits, dtype=np.float64)
     if not np.isfinite(logits).all():
         return float("nan")

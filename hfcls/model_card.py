@@ -194,8 +194,9 @@ def _limitations(run: dict, results: dict) -> list[str]:
         absent = [label for label in run["labels"] if splits.get(split, {}).get("labels", {}).get(label, 1) == 0]
         if absent:
             lines.append(f"Without a row in the {split} split, so {consequence}: {', '.join(map(escape, absent))}.")
-    if data.get("max_length") is not None and data.get("covered", 1) < 1:
-        lines.append(f"Texts are cut at {data['max_length']} tokens: {data['covered']:.1%} of the training texts fit.")
+    max_length, covered = data.get("max_length"), data.get("covered")
+    if max_length is not None and covered is not None and covered < 1:
+        lines.append(f"Texts are cut at {max_length} tokens: {covered:.1%} of the training texts fit.")
     if run["labels"]:
         lines.append("The model always answers with one of its labels, whatever it is given.")
     lines.append("It was not examined for unequal treatment of groups of people.")

@@ -16,8 +16,8 @@ def bootstrap_intervals(
 ) -> dict[str, tuple[float, float]]:
     """Percentile bootstrap intervals of accuracy and macro F1 over the test rows.
 
-    Macro F1 is the mean of the per-class F1 over the classes present among the true labels of the evaluated rows; a class
-    absent from them is left out of the mean, and an F1 of 0/0 cannot arise. That is scikit-learn's
+    Macro F1 is the mean of the per-class F1 over the classes present among the true labels of the evaluated rows; a
+    class absent from them is left out of the mean, and an F1 of 0/0 cannot arise. That is scikit-learn's
     `f1_score(labels, predictions, labels=np.unique(labels), average="macro", zero_division=0)`.
 
     Args:
@@ -41,7 +41,7 @@ def bootstrap_intervals(
 
     # Both scores see the rows only through the confusion matrix. Drawing N rows with replacement and counting them into
     # its cells is, by definition, one multinomial draw of N over the cells with probabilities count / N: the same
-    # distribution as resampling rows, at the cost of the occupied cells. Column num_classes holds the missing predictions.
+    # distribution as resampling rows, at the cost of the occupied cells. Missing predictions are column num_classes.
     width = num_classes + 1
     cells, counts = np.unique(labels * width + predictions % width, return_counts=True)
     true_class, predicted_class = cells // width, cells % width
@@ -70,8 +70,8 @@ def bootstrap_intervals(
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
     """Two-sided p-value of McNemar's test that two models err equally often on the same rows.
 
-    Only the discordant rows count, those that exactly one model gets right. Fewer than 25 of them: the exact binomial test;
-    otherwise chi-square with one degree of freedom and Edwards' continuity correction. No discordant row gives 1.
+    Only the discordant rows count, those that exactly one model gets right. Fewer than 25 of them: the exact binomial
+    test; otherwise chi-square with one degree of freedom and Edwards' continuity correction. None of them gives 1.
 
     Args:
         correct_a, correct_b: (N,) booleans, whether each model is right on each row, rows in the same order.

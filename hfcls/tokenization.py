@@ -6,7 +6,6 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from hfcls.errors import InputError
@@ -20,9 +19,8 @@ Level = Literal["char", "word", "jieba", "rjieba"]
 Side = Literal["left", "right"]
 
 _SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
-_TEXTS_AT_ONCE = 1000  # joined for one call into the Rust normalizer: calls are what costs
 
-# Words and single punctuation marks; as in the Penn Treebank and in GloVe's vocabulary, "don't" is do + n't, "it's" it + 's.
+# Words and single punctuation marks; as in the Penn Treebank and in GloVe, "don't" is do + n't, "it's" is it + 's.
 _WORD = r"\w+?(?=n't\b)|n't\b|'(?:s|m|d|ll|re|ve)\b|\w+|[^\w\s]"
 
 
@@ -34,15 +32,16 @@ def train_wordpiece_tokenizer(
     lowercase: bool = True,
     min_frequency: int = 2,
 ) -> BertTokenizer:
-    """Learn a BERT vocabulary: each Chinese character is a token, other words are WordPieces (Schuster and Nakajima, 2012).
+    """Learn a BERT vocabulary: each Chinese character is a token, other words are cut into WordPieces.
 
-    The text is normalized and split as BERT does it (Devlin et al., 2019). `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` and `[MASK]`
-    are ids 0 to 4. The same texts give the same ids, in whatever order they come.
+    The text is normalized and split as BERT does it (Devlin et al., 2019); WordPiece: Schuster and Nakajima (2012).
+    `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` and `[MASK]` are ids 0 to 4. The same texts give the same ids, in whatever order
+    they come.
 
     Args:
         texts: the training split; read once.
-        vocab_size: pieces, special tokens included. Exceeded when the alphabet alone needs more, because no character that
-            occurs `min_frequency` times is left out.
+        vocab_size: pieces, special tokens included. Exceeded when the alphabet alone needs more, because no character
+            that occurs `min_frequency` times is left out.
         max_length: tokens that the model can take, special tokens included (`model_max_length`).
         lowercase: fold case, and with it accents.
         min_frequency: occurrences below which a character is `[UNK]` and a pair of pieces is not joined.
@@ -67,8 +66,8 @@ def train_wordpiece_tokenizer(
     # One unknown character makes a whole word [UNK], so such a word has nothing to teach.
     words = {word: count for word, count in words.items() if len(word) > 1 and alphabet.issuperset(word)}
 
-    # The trainer numbers the "##x" pieces in the order of a hash map with a random seed, and breaks ties between merges by
-    # those numbers. Handing it the whole alphabet in order, as special tokens, makes the outcome a function of the corpus.
+    # The trainer numbers the "##x" pieces in the order of a hash map with a random seed, and breaks ties between merges
+    # by those numbers. Handing it the whole alphabet in order, as special tokens, makes it a function of the corpus.
     first = sorted(alphabet)
     inner = sorted({f"##{character}" for word in words for character in word[1:]})
     trainer = WordPieceTrainer(
@@ -155,8 +154,8 @@ def tokenizer_from_vocabulary(
     Args:
         vocabulary: token to id, 0 to n - 1; its padding and unknown tokens are recognised by name.
         level: `char`, every Unicode character is a token, white space, Latin letters and digits too (the convention of
-            THUCNews's baselines); `word`, runs of letters and digits, and single punctuation marks, with n't and 's apart;
-            `jieba` or `rjieba`, Chinese words as those libraries cut them, white space dropped.
+            THUCNews's baselines); `word`, runs of letters and digits, and single punctuation marks, with n't and 's
+            apart; `jieba` or `rjieba`, Chinese words as those libraries cut them, white space dropped.
         lowercase: fold case. None: do so if no token of the vocabulary has an upper-case letter.
         max_length, padding_side, truncation_side: saved with the tokenizer.
 
@@ -220,8 +219,8 @@ def truncate_ids(
 ) -> list[int]:
     """Cut one row to `max_length` ids, keeping its beginning, its end, or some of both.
 
-    `head_tail` keeps the first 128 of 510 tokens and the last 382, in that proportion for other lengths (Sun et al., 2019,
-    "How to Fine-Tune BERT for Text Classification?", section 5.3.1).
+    `head_tail` keeps the first 128 of 510 tokens and the last 382, in that proportion for other lengths (Sun et al.,
+    2019, "How to Fine-Tune BERT for Text Classification?").
 
     Args:
         ids: one row, special tokens included.
@@ -261,14 +260,18 @@ def _set_split(backend: Tokenizer, level: Literal["char", "word"], lowercase: bo
 
 
 def _count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
-    """Occurrences of each word after the tokenizer's own normalizer and pre-tokenizer."""
-    texts = iter(texts)
-    chunks = Counter()
-    while batch := list(islice(texts, _TEXTS_AT_ONCE)):
-        chunks.update(tokenizer.normalizer.normalize_str("\n".join(batch)).split())
+    """Occurrences of each word after the tokenizer's own normalizer and pre-tokenizer.
+
+    Both work on one stretch between spaces at a time, so each distinct stretch needs them once.
+    """
+    stretches = Counter(stretch for text in texts for stretch in text.split(" "))
+    normalized = Counter()
+    for stretch, count in stretches.items():
+        for part in tokenizer.normalizer.normalize_str(stretch).split():
+            normalized[part] += count
     words = Counter()
-    for chunk, count in chunks.items():
-        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(chunk):
+    for part, count in normalized.items():
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(part):
             words[word] += count
     return words
 

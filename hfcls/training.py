@@ -1,8 +1,9 @@
 """The steps that all recipes share, in the order in which a recipe calls them."""
 
+import copy
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
@@ -10,9 +11,10 @@ import numpy as np
 import transformers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainingArguments
 
-from hfcls import metrics, outputs
+from hfcls import hub, metrics, outputs
 from hfcls.arguments import RecipeArguments, TextArguments
 from hfcls.collators import PaddingCollator
+from hfcls.corpus import Corpus
 from hfcls.errors import InputError
 from hfcls.preprocessing import TokenRows, Truncation, auto_max_length, token_lengths, tokenize
 from hfcls.trainer import ClassifierTrainer
@@ -20,31 +22,12 @@ from hfcls.trainer import ClassifierTrainer
 logger = logging.getLogger(__name__)
 
 
-@dataclass
-class Corpus:
-    """A prepared corpus and what the report says about it.
-
-    Attributes:
-        name: of the corpus, "THUCNews".
-        source: the folder's name, or "embedded sample".
-        language: ISO 639-1 code.
-        splits: train, validation and test, each with `label` (ClassLabel).
-        notes: what the builder said while reading, one line each.
-    """
-
-    name: str
-    source: str
-    language: str
-    splits: datasets.DatasetDict
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def labels(self) -> list[str]:
-        return self.splits["train"].features["label"].names
-
-
 def start(training_args: TrainingArguments) -> None:
-    """Seeds everything and sets the volume of the logs: what a user should know, on the main process only."""
+    """Seeds everything, sets the volume of the logs, and makes sure that the Hub will take what is to be pushed to it.
+
+    Raises:
+        InputError: `--push_to_hub` would fail.
+    """
     package = logging.getLogger("hfcls")
     if not package.handlers:
         package.addHandler(logging.StreamHandler())
@@ -56,59 +39,10 @@ def start(training_args: TrainingArguments) -> None:
     precision = outputs.precision(training_args)
     where = "" if precision == "float32" else " (--bf16 False switches it off)"
     logger.info("computing in %s%s, %d process(es)", precision, where, training_args.world_size)
-
-
-def load_corpus(
-    builder: type[datasets.DatasetBuilder],
-    arguments: RecipeArguments,
-    training_args: TrainingArguments,
-    *,
-    name: str,
-    language: str,
-    **options,
-) -> Corpus:
-    """Prepares a corpus with its builder and cuts the splits to `--max_*_samples`.
-
-    Raises:
-        InputError: the corpus cannot be read; the message is the builder's, with file and line.
-    """
-    listener = _Listener()
-    logging.getLogger(builder.__module__).addHandler(listener)
-    try:
-        with training_args.main_process_first(desc="preparing the corpus"):
-            prepared = builder(data_dir=arguments.data_dir, **options)
-            prepared.download_and_prepare()
-            splits = prepared.as_dataset()
-    except datasets.exceptions.DatasetGenerationError as error:
-        raise InputError(str(error.__cause__ or error)) from error
-    except (ValueError, OSError) as error:
-        raise InputError(str(error)) from error
-    finally:
-        logging.getLogger(builder.__module__).removeHandler(listener)
-
-    if arguments.data_dir is None:
-        logger.info("no --data_dir: using the embedded sample of %s", name)
-    for split, limit in zip(
-        ("train", "validation", "test"),
-        (arguments.max_train_samples, arguments.max_eval_samples, arguments.max_test_samples),
-        strict=True,
-    ):
-        if limit is not None and limit < len(splits[split]):
-            splits[split] = splits[split].shuffle(seed=training_args.seed).select(range(limit))
-            listener.messages.append(f"{split}: {limit} rows drawn at random (seed {training_args.seed})")
-    rows = ", ".join(f"{len(split)} {key}" for key, split in splits.items())
-    logger.info("%s: %s, %d classes", name, rows, len(splits["train"].features["label"].names))
-    source = "embedded sample" if arguments.data_dir is None else Path(arguments.data_dir).resolve().name
-    return Corpus(name, source, language, splits, listener.messages)
-
-
-class _Listener(logging.Handler):
-    def __init__(self):
-        super().__init__(logging.WARNING)
-        self.messages = []
-
-    def emit(self, record):
-        self.messages.append(record.getMessage())
+    if training_args.push_to_hub and main_process:
+        training_args.hub_model_id = hub.check_hub(
+            training_args.hub_model_id, token=training_args.hub_token, private=training_args.hub_private_repo
+        )
 
 
 def load_pretrained(name_or_path: str, labels: list[str] | None = None):
@@ -117,7 +51,9 @@ def load_pretrained(name_or_path: str, labels: list[str] | None = None):
     Raises:
         InputError: it is not there, or there is no network.
     """
-    head = {} if labels is None else {"id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}
+    head = {}
+    if labels is not None:
+        head = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path)
         model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
@@ -128,23 +64,6 @@ def load_pretrained(name_or_path: str, labels: list[str] | None = None):
             f"--model_name_or_path, set HF_ENDPOINT to a mirror, or train with --from_scratch mini"
         ) from error
     return tokenizer, model
-
-
-def align_labels(corpus: Corpus, model: transformers.PreTrainedModel) -> Corpus:
-    """Renumbers the labels of `corpus` as `model` numbers them, by name.
-
-    Raises:
-        InputError: the names differ.
-    """
-    label2id = {str(name): i for name, i in model.config.label2id.items()}
-    if set(label2id) != set(corpus.labels):
-        raise InputError(
-            f"the model's classes ({', '.join(label2id)}) are not those of the corpus ({', '.join(corpus.labels)}): "
-            f"measure it on the corpus it was trained for"
-        )
-    if list(label2id) != corpus.labels:
-        corpus.splits = corpus.splits.align_labels_with_mapping(label2id, "label")
-    return corpus
 
 
 @dataclass
@@ -185,12 +104,15 @@ def build_trainer(model, tokenizer, rows: Rows, arguments: RecipeArguments, trai
     # Heads that take **kwargs and ignore num_items_in_batch would get an undivided loss under gradient accumulation
     # (huggingface/transformers#47688).
     model.accepts_loss_kwargs = False
+    # Trainer's own push uploads training_args.bin, which holds the token and local paths: `run` pushes instead.
+    trainer_args = copy.copy(training_args)
+    trainer_args.push_to_hub, trainer_args.hub_token = False, None
     callbacks = []
     if arguments.early_stopping_patience is not None:
         callbacks.append(transformers.EarlyStoppingCallback(arguments.early_stopping_patience))
     return ClassifierTrainer(
         model=model,
-        args=training_args,
+        args=trainer_args,
         train_dataset=rows.train,
         eval_dataset=rows.validation,
         processing_class=tokenizer,
@@ -206,6 +128,7 @@ def run(
     corpus: Corpus,
     rows: Rows,
     arguments: RecipeArguments,
+    training_args: TrainingArguments,
     *,
     task: str,
     model_name: str,
@@ -218,33 +141,22 @@ def run(
         model_name: for people, "BERT mini, from scratch".
         base_model: the Hub name of the pretrained weights, if any.
     """
-    args = trainer.args
-    repo_id = None
-    if args.push_to_hub:
-        from hfcls import hub
-
-        repo_id, token = args.hub_model_id, args.hub_token
-        # Trainer's own push uploads training_args.bin, which holds the token and local paths: hfcls pushes by itself.
-        args.push_to_hub, args.hub_token = False, None
-        if trainer.is_world_process_zero():
-            repo_id = hub.check_hub(repo_id, token=token, private=args.hub_private_repo)
-
     begun = time.monotonic()
     results = {}
     if arguments.evaluate_only is None:
-        results |= trainer.train(resume_from_checkpoint=args.resume_from_checkpoint).metrics
+        results |= trainer.train(resume_from_checkpoint=training_args.resume_from_checkpoint).metrics
         results |= _chosen_evaluation(trainer)
     test = trainer.predict(rows.test, metric_key_prefix="test")
     results |= test.metrics
 
-    output_dir = Path(args.output_dir)
-    if arguments.evaluate_only is None:
-        trainer.save_model()
-    if not trainer.is_world_process_zero():
-        return
+    output_dir = Path(training_args.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     if arguments.evaluate_only is None:
+        trainer.save_model()
         trainer.save_state()
+    trainer.end()
+    if training_args.process_index != 0:
+        return
     outputs.write_json(output_dir / "all_results.json", results)
     outputs.write_predictions(
         output_dir / "predictions.csv", corpus.splits["test"]["text"], rows.test.labels, test.predictions, corpus.labels
@@ -257,21 +169,22 @@ def run(
         base_model=base_model,
         corpus=corpus,
         rows=rows,
-        training_args=args,
+        training_args=training_args,
         own_settings={"truncation": getattr(arguments, "truncation", None)},
     )
     outputs.write_json(output_dir / "run.json", description)
 
     from hfcls.report import write_report
 
-    report = write_report(output_dir)
+    write_report(output_dir)
     if arguments.evaluate_only is None:
         from hfcls.model_card import write_model_card
 
-        write_model_card(output_dir, repo_id=repo_id)
-    print_results(results, report)
-    if repo_id is not None:
-        print(f"pushed to {hub.push_folder(output_dir, repo_id, token=token)}")
+        hub.clean_local_paths(output_dir)
+        write_model_card(output_dir, repo_id=training_args.hub_model_id)
+    print_results(results)
+    if training_args.push_to_hub:
+        print(f"pushed to {hub.push_folder(output_dir, training_args.hub_model_id, token=training_args.hub_token)}")
 
 
 def _chosen_evaluation(trainer: ClassifierTrainer) -> dict:
@@ -286,17 +199,20 @@ def _chosen_evaluation(trainer: ClassifierTrainer) -> dict:
     return {key: value for key, value in chosen.items() if key.startswith("eval_")}
 
 
-def print_results(results: dict, report: Path) -> None:
-    """The last lines that a user sees."""
+def print_results(results: dict) -> None:
     print("\ntest results")
     for name in ("accuracy", "f1", "roc_auc", "loss"):
         print(f"  {name:<10} {results[f'test_{name}']:.4f}")
-    print(f"report: {report}")
 
 
-def show_examples(output_dir: str, texts: list[str]) -> None:
-    """Classifies `texts` with the model as it lies in `output_dir`, reloaded as a user would."""
-    classify = transformers.pipeline("text-classification", model=output_dir, device="cpu")
-    print(f"reloaded from {output_dir}")
+def show_examples(trainer: ClassifierTrainer, arguments: RecipeArguments, texts: list[str]) -> None:
+    """Classifies `texts` with the model as it was saved, reloaded as a user would; the last lines that a user sees."""
+    if trainer.args.process_index != 0:
+        return
+    output_dir = trainer.args.output_dir
+    saved = arguments.evaluate_only or output_dir
+    classify = transformers.pipeline("text-classification", model=saved, device="cpu")
+    print(f"reloaded from {saved}")
     for text, answer in zip(texts, classify(texts), strict=True):
         print(f"  {answer['label']:<14} {answer['score']:.3f}  {text}")
+    print(f"report: {Path(output_dir) / 'report.html'}")

@@ -9,7 +9,7 @@ _PADDING = ("[PAD]", "<PAD>", "<pad>")
 _UNKNOWN = ("[UNK]", "<UNK>", "<unk>")
 _MAX_BYTES = 64 * 2**20  # ten times the words of GloVe 6B
 
-# What pickling a plain dict of str to int takes, in protocols 0 to 5. Everything that imports, calls or builds is absent.
+# What pickling a plain dict of str to int takes, in protocols 0 to 5; nothing that imports, calls or builds.
 _VALUES = {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE"}
 _VALUES |= {"BININT", "BININT1", "BININT2", "LONG1", "INT", "LONG"}
 _DICTS = {"EMPTY_DICT", "DICT"}
@@ -19,9 +19,9 @@ _STRUCTURE = {"PROTO", "FRAME", "MARK", "SETITEM", "SETITEMS", "MEMOIZE", "BINPU
 def load_vocabulary(path: str | Path) -> dict[str, int]:
     """Read a vocabulary; ids are those of the file, from 0 to n - 1.
 
-    Two formats are known: text in UTF-8 with one token a line, the line number being the id (`vocab.txt` of BERT), and a
-    pickled `{token: id}` (`vocab.pkl` of THUCNews). A pickle is never run: its opcodes are listed and only those of a plain
-    dict of strings and integers are accepted, so no payload can import, call or allocate.
+    Two formats are known: text in UTF-8 with one token a line, the line number being the id (`vocab.txt` of BERT), and
+    a pickled `{token: id}` (`vocab.pkl` of THUCNews). A pickle is never run: its opcodes are listed and only those of a
+    plain dict of strings and integers are accepted, so no payload can import, call or allocate.
 
     Raises:
         InputError: the file cannot be read as one of the two, is larger than 64 MiB, names a token twice, leaves out an
@@ -86,7 +86,7 @@ def _parse_pickle(data: bytes, path: Path) -> dict[str, int]:
                 dicts += 1
             elif opcode.name not in _STRUCTURE:
                 raise InputError(
-                    f"{path}: refused and not run: a vocabulary pickle holds one plain dict of token to id, and this one "
+                    f"{path}: refused and not run: a vocabulary is one plain dict of token to id, and this pickle "
                     f"contains {opcode.name}; give a text file, one token a line"
                 )
     except InputError:
@@ -97,7 +97,9 @@ def _parse_pickle(data: bytes, path: Path) -> dict[str, int]:
     tokens, ids = values[::2], values[1::2]
     is_vocabulary = dicts == 1 and all(type(token) is str for token in tokens) and all(type(i) is int for i in ids)
     if not is_vocabulary or len(set(tokens)) != len(ids) or sorted(ids) != list(range(len(tokens))):
-        raise InputError(f"{path}: not a dict of distinct tokens to the ids 0 to n - 1; give a text file, one token a line")
+        raise InputError(
+            f"{path}: not a dict of distinct tokens to the ids 0 to n - 1; give a text file, one token a line"
+        )
     unusable = next((token for token in tokens if not token or not _is_encodable(token)), None)
     if unusable is not None:
         raise InputError(f"{path}: {unusable!r} cannot be a token; give a text file, one token a line")

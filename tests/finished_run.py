@@ -50,17 +50,17 @@ RESULTS = {
 CONFIG = {"model_type": "bert", "id2label": dict(enumerate(LABELS))}
 
 
-def write_run(folder: Path, *, run: dict | None = None, results: dict | None = None, config: dict | None = None) -> Path:
+def write_run(folder: Path, *, run: dict = {}, results: dict = {}, config: dict = CONFIG) -> Path:  # noqa: B006
     """Writes run.json, all_results.json and config.json. A dotted key of `run` ("data.name") changes one value."""
     about = copy.deepcopy(RUN)
-    for key, value in (run or {}).items():
+    for key, value in run.items():
         *parents, last = key.split(".")
         place = about
         for parent in parents:
             place = place[parent]
         place[last] = value
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {"run.json": about, "all_results.json": {**RESULTS, **(results or {})}, "config.json": config or CONFIG}
+    contents = {"run.json": about, "all_results.json": {**RESULTS, **results}, "config.json": config}
     for name, content in contents.items():
         (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
     return folder

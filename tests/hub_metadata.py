@@ -47,7 +47,7 @@ def model_index_problems(index) -> list[str]:
         return ['"model-index" must be a list that is not empty']
     errors = []
 
-    def check(value, path: str, **types) -> bool:
+    def check(value, path: str, /, **types) -> bool:
         if not isinstance(value, dict):
             errors.append(f'"{path}" must be a mapping')
             return False

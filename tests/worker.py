@@ -17,6 +17,7 @@ import transformers
 
 from hfcls import training
 from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.corpus import Corpus
 from hfcls.models.bert import bert_from_scratch
 from hfcls.tokenization import train_wordpiece_tokenizer
 
@@ -30,7 +31,8 @@ def generated_rows(count: int, seed: int) -> datasets.Dataset:
     texts = [
         CHARACTERS[label] * 2 + "".join(random.choice(list(CHARACTERS), random.integers(2, 20))) for label in labels
     ]
-    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["a", "b", "c"])})
+    label = datasets.ClassLabel(names=["a", "b", "c"])
+    features = datasets.Features({"text": datasets.Value("string"), "label": label})
     return datasets.Dataset.from_dict({"text": texts, "label": labels}, features=features)
 
 
@@ -46,7 +48,7 @@ def build(output_dir: Path, flags: list[str], *, dropout: float, train_rows: int
     splits = datasets.DatasetDict(
         train=generated_rows(train_rows, 0), validation=generated_rows(53, 1), test=generated_rows(53, 2)
     )
-    corpus = training.Corpus("generated", "generated", "zh", splits)
+    corpus = Corpus("generated", "generated", "zh", splits)
     tokenizer = train_wordpiece_tokenizer(splits["train"]["text"], max_length=24)
     rows = training.tokenize_corpus(corpus, tokenizer, arguments, training_args)
     model = bert_from_scratch("tiny", tokenizer, corpus.labels, rows.max_length)

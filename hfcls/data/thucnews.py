@@ -16,8 +16,6 @@ import datasets
 
 __all__ = ["THUCNews", "THUCNewsConfig"]
 
-logger = logging.getLogger(__name__)
-
 _SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples", "thucnews")
 _CNEWS = {"train": ["cnews.train.txt"], "validation": ["cnews.val.txt"], "test": ["cnews.test.txt"]}
 _HEADLINES = {"train": ["train.txt"], "validation": ["dev.txt"], "test": ["test.txt"], "class": ["class.txt"]}
@@ -87,11 +85,7 @@ class THUCNews(datasets.GeneratorBasedBuilder):
 
     def _info(self) -> datasets.DatasetInfo:
         label = datasets.ClassLabel(names=self.config.corpus.labels)
-        return datasets.DatasetInfo(
-            description="Chinese news texts by section.",
-            features=datasets.Features({"text": datasets.Value("string"), "label": label}),
-            homepage="http://thuctc.thunlp.org/",
-        )
+        return datasets.DatasetInfo(features=datasets.Features({"text": datasets.Value("string"), "label": label}))
 
     def download_and_prepare(self, *args, **kwargs):
         try:
@@ -103,17 +97,17 @@ class THUCNews(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         corpus, seed = self.config.corpus, self.config.seed
-        train = corpus.files["train"]
+        train, folder = corpus.files["train"], self.config.data_dir
         splits = ["train", "validation", "test"]
         if corpus.read is _read_document:
-            drawn = _stratify([_folder_of(path) for path in train], splits, seed)
+            drawn = _stratify([_folder_of(path) for path in train], splits, seed, folder)
             sources = {split: {"files": [train[i] for i in rows], "keep": None} for split, rows in drawn.items()}
         else:
             sources = {split: {"files": corpus.files[split], "keep": None} for split in splits if split in corpus.files}
             missing = [split for split in splits if split not in sources]
             if missing:
                 labels = [corpus.labels[label] for _, _, label in corpus.rows(train[0])]
-                drawn = _stratify(labels, ["train", *missing], seed)
+                drawn = _stratify(labels, ["train", *missing], seed, train[0])
                 sources |= {split: {"files": train, "keep": set(rows)} for split, rows in drawn.items()}
         return [datasets.SplitGenerator(split, sources[split]) for split in splits]
 
@@ -135,9 +129,7 @@ def _scan(folder: str) -> _Corpus:
     """Finds the layout and reads every file of it once, for encoding, class names and fingerprint."""
     read, files = _find(folder)
     naming = files.get("class", files["train"])[0]  # the file that names the classes
-    digest = hashlib.blake2b(digest_size=16)
-    with open(__file__, "rb") as source:  # what an older version of this code prepared is stale as well
-        digest.update(source.read())
+    digest = hashlib.blake2b(_digest(__file__)[1], digest_size=16)  # what older code prepared is stale as well
     gb18030: set[str] = set()
     names: set[bytes] = set()
     for split, paths in files.items():
@@ -148,7 +140,7 @@ def _scan(folder: str) -> _Corpus:
                 gb18030.add(path)
     if gb18030:
         others = f" and {len(gb18030) - 1} more" if len(gb18030) > 1 else ""
-        logger.warning("%s%s: not UTF-8, read as GB18030", min(gb18030), others)
+        logging.getLogger(__name__).warning("%s%s: not UTF-8, read as GB18030", min(gb18030), others)
 
     encoding = "gb18030" if naming in gb18030 else "utf-8-sig"
     if read is _read_cnews:
@@ -178,15 +170,15 @@ def _find(folder: str) -> tuple[_Reader, dict[str, list[str]]]:
             continue
         for split, paths in files.items():
             if not paths and split != "validation":
-                raise ValueError(
-                    f"{folder}/{layout[split][0]}: missing, while other files of the corpus are there; add it"
-                )
+                raise ValueError(f"{folder}/{layout[split][0]}: missing beside the other files of the corpus; add it")
             if len(paths) > 1:
                 raise ValueError(f"{paths[0]}: {os.path.basename(paths[1])} is there as well; keep one of them")
         return read, {split: paths for split, paths in files.items() if paths}
 
     folders = sorted(entry.path for entry in entries.values() if entry.is_dir() and not entry.name.startswith("."))
-    documents = {path: sorted(e.path for e in os.scandir(path) if e.name.endswith(".txt")) for path in folders}
+    documents = {
+        path: sorted(e.path for e in os.scandir(path) if e.name.endswith(".txt") and e.is_file()) for path in folders
+    }
     if not any(documents.values()):
         expected = "cnews.train.txt, train.txt with class.txt, train.csv, or a folder of .txt documents a class"
         raise ValueError(f"{folder}: no corpus; expected {expected}")
@@ -196,7 +188,7 @@ def _find(folder: str) -> tuple[_Reader, dict[str, list[str]]]:
     return _read_document, {"train": [path for found in documents.values() for path in found]}
 
 
-def _digest(path: str, names: set[bytes] | None) -> tuple[str, bytes]:
+def _digest(path: str, names: set[bytes] | None = None) -> tuple[str, bytes]:
     """Encoding and digest of a file; adds what stands before the first tab of each line to `names`, if given."""
     digest = hashlib.blake2b(digest_size=16)
     bad_utf8 = 0
@@ -244,20 +236,20 @@ def _read_cnews(path: str, encoding: str, labels: list[str]) -> Iterator[tuple[i
         if not tab:
             raise ValueError(f"{path}:{number}: no tab; write label<TAB>content")
         if label not in index:
-            raise ValueError(f"{path}:{number}: the label {label[:40]!r} is not in the training file; correct it")
+            raise ValueError(f"{path}:{number}: label {label[:40]!r} is not in the training file; correct it")
         yield number, content.strip(), index[label]
 
 
 def _read_headlines(path: str, encoding: str, labels: list[str]) -> Iterator[tuple[int, str, int]]:
+    index = {str(i): i for i in range(len(labels))}
     for number, line in _lines(path, encoding):
         text, tab, label = line.rpartition("\t")
         label = label.strip()
         if not tab:
             raise ValueError(f"{path}:{number}: no tab; write headline<TAB>class index")
-        if not (label.isascii() and label.isdigit() and int(label) < len(labels)):
-            allowed = f"class.txt allows 0 to {len(labels) - 1}"
-            raise ValueError(f"{path}:{number}: {label[:40]!r} is no class index; {allowed}")
-        yield number, text.strip(), int(label)
+        if label not in index:
+            raise ValueError(f"{path}:{number}: {label[:40]!r} is no class index; use 0 to {len(labels) - 1}")
+        yield number, text.strip(), index[label]
 
 
 def _records(path: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
@@ -305,7 +297,7 @@ def _read_document(path: str, encoding: str, labels: list[str]) -> Iterator[tupl
         yield 1, file.read().strip(), labels.index(_folder_of(path))
 
 
-def _stratify(labels: list[str], splits: list[str], seed: int) -> dict[str, list[int]]:
+def _stratify(labels: list[str], splits: list[str], seed: int, where: str) -> dict[str, list[int]]:
     """Row numbers by split, shuffled: of each class a tenth for each split but the first, which gets the rest."""
     classes: dict[str, list[int]] = {}
     for row, label in enumerate(labels):
@@ -313,7 +305,9 @@ def _stratify(labels: list[str], splits: list[str], seed: int) -> dict[str, list
     drawn: dict[str, list[int]] = {split: [] for split in splits}
     for label, rows in classes.items():
         if len(rows) < len(splits):
-            raise ValueError(f"class {label!r}: {len(rows)} rows are too few to draw {', '.join(splits)}; add some")
+            raise ValueError(
+                f"{where}: {len(rows)} of class {label!r} are too few to draw {', '.join(splits)}; add some"
+            )
         random.Random(f"{seed} {label}").shuffle(rows)  # by class: a new row leaves the draw of other classes alone
         tenth = max(1, round(len(rows) / 10))
         for split in splits[1:]:

@@ -76,13 +76,15 @@ class TextCnnForSequenceClassification(PreTrainedModel):
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         mask = attention_mask.bool()
-        vocab_size = self.embedding.num_embeddings
+        lengths = mask.sum(1)
         # The id after the last one stands for padding: its embedding is zero whatever the tokenizer pads with.
-        tokens, positions = input_ids.masked_fill(~mask, vocab_size).unique(return_inverse=True)
-        vectors = self.embedding(tokens.clamp(max=vocab_size - 1)) * (tokens < vocab_size).unsqueeze(-1)
-        # So that the windows at the last tokens are complete, with one row of `vectors` that is zero.
-        vectors = F.pad(vectors, (0, 0, 0, 1))
-        features = [self._pool(convolution, vectors, positions, mask) for convolution in self.convolutions]
+        padding = self.embedding.num_embeddings
+        input_ids = input_ids.masked_fill(~mask, padding)
+        input_ids = input_ids.gather(1, (~mask).int().argsort(dim=1, stable=True))  # padding goes to the right
+        tokens, positions = input_ids.unique(return_inverse=True)
+        vectors = self.embedding(tokens.clamp(max=padding - 1)) * (tokens != padding).unsqueeze(-1)
+        vectors = F.pad(vectors, (0, 0, 0, 1))  # a row of zeros for what `_pool` appends
+        features = [self._pool(convolution, vectors, positions, lengths) for convolution in self.convolutions]
         logits = self.classifier(self.dropout(torch.cat(features, dim=-1).relu()))
         loss = None
         if labels is not None:
@@ -90,25 +92,25 @@ class TextCnnForSequenceClassification(PreTrainedModel):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     @staticmethod
-    def _pool(convolution: nn.Conv1d, vectors: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor):
+    def _pool(convolution: nn.Conv1d, vectors: torch.Tensor, positions: torch.Tensor, lengths: torch.Tensor):
         """Largest value of each filter over each text, (batch, filters).
 
-        `vectors` (distinct tokens, embedding_dim) ends in a row of zeros; `positions` (batch, length) index its rows.
+        `vectors` (distinct tokens, embedding_dim) ends in a row of zeros; `positions` (batch, length) index its rows,
+        of which the first `lengths` (batch,) are text.
         """
         filters, _, width = convolution.weight.shape
         # (distinct tokens × width, filters): what a token adds to a window when it is that window's first, second, ...
         taps = F.linear(vectors, convolution.weight.permute(2, 0, 1).flatten(0, 1)).view(-1, filters)
-        padded = F.pad(positions, (0, width - 1), value=len(vectors) - 1)
-        windows = padded.unfold(1, width, 1) * width + torch.arange(width, device=positions.device)
+        positions = F.pad(positions, (0, width), value=len(vectors) - 1)  # one window a column, and one if there is none
+        windows = positions.unfold(1, width, 1) * width + torch.arange(width, device=positions.device)
         with torch.no_grad():
-            values = F.embedding_bag(windows.flatten(0, 1), taps, mode="sum").view(*positions.shape, filters)
-            first = mask & (mask.cumsum(1) == 1)
-            complete = mask & F.pad(mask, (0, width - 1))[:, width - 1 :]
-            values.masked_fill_(~(complete | first).unsqueeze(-1), torch.finfo(values.dtype).min)
-            _, best = F.max_pool1d(values.transpose(1, 2), positions.shape[1], return_indices=True)
-            best = best.squeeze(-1)
-        rows = (windows[..., tap].gather(1, best) for tap in range(width))
-        return sum(taps.gather(0, row) for row in rows) + convolution.bias
+            values = F.embedding_bag(windows.flatten(0, 1), taps, mode="sum").view(*windows.shape[:2], filters)
+            steps = torch.arange(windows.shape[1], device=positions.device)
+            outside = steps >= (lengths.unsqueeze(1) - width + 1).clamp(min=1)
+            values.masked_fill_(outside.unsqueeze(-1), -torch.inf)
+            best = F.max_pool1d(values.transpose(1, 2), len(steps), return_indices=True)[1]  # (batch, filters, 1)
+        rows = windows.gather(1, best.expand(-1, -1, width)).transpose(1, 2)  # (batch, width, filters)
+        return taps.gather(0, rows.flatten(0, 1)).view(rows.shape).sum(1) + convolution.bias
 
 
 TextCnnConfig.register_for_auto_class()

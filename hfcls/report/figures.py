@@ -1,6 +1,6 @@
 """The geometry of the report's pictures, in pixels of a small SVG; the template only draws it.
 
-No text of the corpus goes into a picture except as the tooltip of a line, so names in any script are set by the browser.
+Names of classes go into a picture only as tooltips, everything else beside it, so the browser sets text in any script.
 """
 
 import math
@@ -79,7 +79,7 @@ def histogram(
     *,
     x_label: str,
     mark: tuple[float, str] | None,
-    width: int = 640,
+    width: int = 420,
     height: int = 240,
 ) -> Plot:
     """Bars over `edges` (bars + 1), `counts` (bars,) high; the axis reaches to `mark` where that lies outside."""
@@ -123,8 +123,8 @@ def thin(values: np.ndarray, limit: int) -> np.ndarray:
 def shade_paths(confusion: np.ndarray, size: int, levels: int = 8) -> list[tuple[str, float, str]]:
     """A confusion matrix (classes, columns) too large for a table, as few SVG paths.
 
-    Returns (CSS class, opacity, path of unit squares scaled to a picture `size` wide) for right and wrong cells and each
-    level of the square root of the cell's share of its row, empty cells left out.
+    Returns (CSS class, opacity, path) for right and wrong cells and each level of the square root of the cell's share
+    of its row, empty cells left out; all columns together are `size` pixels wide.
     """
     rows, columns = np.nonzero(confusion)
     share = np.sqrt(confusion[rows, columns] / confusion.sum(axis=1)[rows])

@@ -13,9 +13,9 @@ from hfcls.errors import InputError
 class Predictions:
     """Test rows in their order.
 
-    `texts` (N,) hold the column `column`: `"text"`, or `"id"` where the input was no text. `labels` (N,) and `predicted`
-    (N,) are class numbers; -1 in `predicted` is a row without a prediction, whose `probabilities` (N, classes) are uniform,
-    as `hfcls.metrics` counts it.
+    `texts` (N,) is the column named `column`: `"text"`, or `"id"` where the input was no text. `labels` (N,) and
+    `predicted` (N,) are class numbers; -1 in `predicted` is a row without a prediction, whose `probabilities`
+    (N, classes) are uniform, as `hfcls.metrics` counts it.
     """
 
     column: str
@@ -26,7 +26,7 @@ class Predictions:
 
 
 def read_predictions(path: Path, classes: list[str]) -> Predictions:
-    """Reads `path`, whose columns are `text` or `id`, `label`, `prediction`, then one probability for each of `classes`.
+    """Reads `path`: columns `text` or `id`, `label`, `prediction`, then one probability for each of `classes`.
 
     Raises:
         InputError: the file is missing, is no UTF-8, or has a column, row, label or probability that does not fit.

@@ -1,21 +1,22 @@
 """What a finished run left in its output folder, read and checked."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.report.predictions import Predictions, read_predictions
 
-_number = (int, float)
-_optional_number = (int, float, type(None))
+_NUMBER = (int, float)
+_OPTIONAL_NUMBER = (int, float, type(None))
 
-# What run.json must hold: types, or a tuple of them where None stands for "may be absent".
+# The shape of run.json: a type, a dict of shapes, or a tuple of types; one with NoneType in it may be null or absent.
 _RUN = {
     "task": str,
     "command": str,
     "started": str,
-    "seconds": _number,
+    "seconds": _NUMBER,
     "model": {"name": str, "architecture": str, "base_model": (str, type(None)), "parameters": int},
     "language": (str, type(None)),
     "labels": list,
@@ -23,28 +24,35 @@ _RUN = {
         "name": str,
         "source": str,
         "splits": dict,
-        "max_length": _optional_number,
-        "covered": _optional_number,
+        "max_length": _OPTIONAL_NUMBER,
+        "covered": _OPTIONAL_NUMBER,
         "notes": list,
     },
     "settings": dict,
     "versions": dict,
-    "hardware": {"cpu": str, "cores": _number, "memory_gb": _number, "gpus": list},
+    "hardware": {"cpu": str, "cores": _OPTIONAL_NUMBER, "memory_gb": _OPTIONAL_NUMBER, "gpus": list},
     "precision": str,
     "processes": int,
 }
 _SPLIT = {"rows": int, "labels": dict, "length": (dict, type(None))}
 _LENGTH = {
     "unit": str,
-    "mean": _number,
-    "std": _number,
-    "min": _number,
-    "median": _number,
-    "max": _number,
+    "mean": _NUMBER,
+    "std": _NUMBER,
+    "min": _NUMBER,
+    "median": _NUMBER,
+    "max": _NUMBER,
     "edges": list,
     "counts": list,
 }
-_RESULTS = {"test_accuracy": _number, "test_f1": _number, "test_roc_auc": _optional_number}
+_RESULTS = {
+    "test_accuracy": _NUMBER,
+    "test_f1": _NUMBER,
+    "test_roc_auc": _OPTIONAL_NUMBER,
+    "test_samples_per_second": _OPTIONAL_NUMBER,
+    "train_samples_per_second": _OPTIONAL_NUMBER,
+    "train_runtime": _OPTIONAL_NUMBER,
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,8 @@ def load_run(folder: str | Path) -> Run:
     state = {"log_history": None, "best_global_step": None}
     if state_file.exists():
         state = _read(state_file, {"log_history": list, "best_global_step": (int, type(None))})
+        for entry in state["log_history"]:
+            _check(entry, {"step": int}, f"{state_file}: log_history: ")
     return Run(
         folder=folder,
         about=about,
@@ -93,9 +103,9 @@ def load_run(folder: str | Path) -> Run:
 
 
 def _read(path: Path, shape: dict) -> dict:
-    """The JSON object in `path`, checked against `shape`; optional keys that are absent become None."""
+    """The JSON object in `path`, checked against `shape`; NaN and absent optional keys become None."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda name: None)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; a finished run leaves this file") from error
     except ValueError as error:  # no JSON, or no UTF-8
@@ -113,7 +123,7 @@ def _check(value, shape, where: str) -> None:
             elif key not in value:
                 raise InputError(f"{where}{key!r} is missing: run again with this version")
             _check(value[key], inner, f"{where}{key}: ")
-    elif not isinstance(value, shape):
+    elif not isinstance(value, shape) or (isinstance(value, float) and not math.isfinite(value)):
         raise InputError(f"{where}{value!r:.60} does not belong here: run again with this version")
 
 
@@ -133,6 +143,6 @@ def _check_data(path: Path, about: dict) -> None:
         if length is not None:
             _check(length, _LENGTH, f"{where}length: ")
             for number in length["edges"] + length["counts"]:
-                _check(number, _number, f"{where}length: ")
+                _check(number, _NUMBER, f"{where}length: ")
             if not length["counts"] or len(length["edges"]) != len(length["counts"]) + 1:
                 raise InputError(f"{where}length: edges must be one more than counts")

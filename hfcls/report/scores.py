@@ -1,6 +1,5 @@
 """The scores of a run, computed anew from its predictions and held against what the run itself wrote."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +50,7 @@ class Scores:
 
 
 def compute_scores(predictions: Predictions, names: list[str]) -> Scores:
-    """Accuracy, macro F1 and macro one-versus-rest ROC-AUC as `hfcls.metrics` defines them, with all they are made of."""
+    """Accuracy, macro F1 and macro one-versus-rest ROC-AUC as `hfcls.metrics` defines them, and their parts."""
     from sklearn.metrics import auc, precision_recall_fscore_support, roc_curve  # not needed to import hfcls.report
 
     labels, predicted, count = predictions.labels, predictions.predicted, len(names)
@@ -104,13 +103,11 @@ def check_agreement(run: Run, scores: Scores) -> None:
     expected = run.about["data"]["splits"]["test"]["rows"]
     if scores.rows != expected:
         raise InputError(
-            f"{run.folder}: {_stale(run, 'predictions.csv', 'run.json')} is stale: {scores.rows} rows in predictions.csv, "
-            f"{expected} test rows in run.json; evaluate again"
+            f"{run.folder}: {_stale(run, 'predictions.csv', 'run.json')} is stale: predictions.csv has {scores.rows} "
+            f"rows, run.json counts {expected} test rows; evaluate again"
         )
     for name in ("accuracy", "f1", "roc_auc"):
         found, written = getattr(scores, name), run.results[f"test_{name}"]
-        if written is not None and not math.isfinite(written):
-            written = None
         if (found is None) != (written is None) or (found is not None and abs(found - written) > TOLERANCE):
             raise InputError(
                 f"{run.folder}: {_stale(run, 'predictions.csv', 'all_results.json')} is stale: predictions.csv gives "

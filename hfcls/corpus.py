@@ -1,0 +1,107 @@
+"""A prepared corpus: what a builder made of the files, and what is said about it."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import datasets
+import transformers
+from transformers import TrainingArguments
+
+from hfcls.arguments import RecipeArguments
+from hfcls.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Corpus:
+    """A prepared corpus and what the report says about it.
+
+    Attributes:
+        name: of the corpus, "THUCNews".
+        source: the folder's name, or "embedded sample".
+        language: ISO 639-1 code.
+        splits: train, validation and test, each with `label` (ClassLabel).
+        notes: what the builder said while reading, one line each.
+    """
+
+    name: str
+    source: str
+    language: str
+    splits: datasets.DatasetDict
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def labels(self) -> list[str]:
+        return self.splits["train"].features["label"].names
+
+
+def load_corpus(
+    builder: type[datasets.DatasetBuilder],
+    arguments: RecipeArguments,
+    training_args: TrainingArguments,
+    *,
+    name: str,
+    language: str,
+    **options,
+) -> Corpus:
+    """Prepares a corpus with its builder and cuts the splits to `--max_*_samples`.
+
+    Raises:
+        InputError: the corpus cannot be read; the message is the builder's, with file and line.
+    """
+    listener = _Listener()
+    logging.getLogger(builder.__module__).addHandler(listener)
+    try:
+        with training_args.main_process_first(desc="preparing the corpus"):
+            prepared = builder(data_dir=arguments.data_dir, **options)
+            prepared.download_and_prepare()
+            splits = prepared.as_dataset()
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise InputError(str(error.__cause__ or error)) from error
+    except (ValueError, OSError) as error:
+        raise InputError(str(error)) from error
+    finally:
+        logging.getLogger(builder.__module__).removeHandler(listener)
+
+    if arguments.data_dir is None:
+        logger.info("no --data_dir: using the embedded sample of %s", name)
+    for split, limit in zip(
+        ("train", "validation", "test"),
+        (arguments.max_train_samples, arguments.max_eval_samples, arguments.max_test_samples),
+        strict=True,
+    ):
+        if limit is not None and limit < len(splits[split]):
+            splits[split] = splits[split].shuffle(seed=training_args.seed).select(range(limit))
+            listener.messages.append(f"{split}: {limit} rows drawn at random (seed {training_args.seed})")
+    rows = ", ".join(f"{len(split)} {key}" for key, split in splits.items())
+    logger.info("%s: %s, %d classes", name, rows, len(splits["train"].features["label"].names))
+    source = "embedded sample" if arguments.data_dir is None else Path(arguments.data_dir).resolve().name
+    return Corpus(name, source, language, splits, listener.messages)
+
+
+class _Listener(logging.Handler):
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.messages = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
+def align_labels(corpus: Corpus, model: transformers.PreTrainedModel) -> Corpus:
+    """Renumbers the labels of `corpus` as `model` numbers them, by name.
+
+    Raises:
+        InputError: the names differ.
+    """
+    label2id = {str(name): i for name, i in model.config.label2id.items()}
+    if set(label2id) != set(corpus.labels):
+        raise InputError(
+            f"the model's classes ({', '.join(label2id)}) are not those of the corpus ({', '.join(corpus.labels)}): "
+            f"measure it on the corpus it was trained for"
+        )
+    if list(label2id) != corpus.labels:
+        corpus.splits = corpus.splits.align_labels_with_mapping(label2id, "label")
+    return corpus

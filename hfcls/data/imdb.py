@@ -1,0 +1,236 @@
+"""IMDB: the Large Movie Review Dataset, from its folder or straight from its archive.
+
+The corpus: Maas, Daly, Pham, Huang, Ng, Potts: "Learning Word Vectors for Sentiment Analysis", ACL 2011,
+https://ai.stanford.edu/~amaas/data/sentiment/. This file needs `datasets` and the standard library only.
+"""
+
+import gzip
+import hashlib
+import html
+import lzma
+import os
+import random
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import datasets
+
+__all__ = ["IMDB", "IMDBConfig"]
+
+_SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples", "imdb")
+_ARCHIVES = (".tar.gz", ".tar.xz", ".tar")
+_MEMBER = re.compile(r"(?:\./)?aclImdb/((?:train|test)/(?:neg|pos)/[^/]+)")
+_FILE_NAME = re.compile(r"[0-9]+_([0-9]{1,2})\.txt")
+_RATINGS = {"neg": (1, 2, 3, 4), "pos": (7, 8, 9, 10)}
+_NAMES = {"sentiment": ["neg", "pos"], "rating": ["1", "2", "3", "4", "7", "8", "9", "10"]}
+_MAX_BYTES = 1 << 20  # of one review in an archive; the longest in the corpus has 14 kB
+
+_BREAK = re.compile(r"<\s*(?:br|p|hr)\s*/?\s*>", re.IGNORECASE)
+_FORMATTING = re.compile(r"</?(?:b|i|u|em|strong|p)>", re.IGNORECASE)
+_ENTITY = re.compile(r"&#?\w+;")
+_C1 = re.compile("[\x80-\x9f]")
+
+_Review = tuple[str, int]  # text and rating
+
+
+@dataclass
+class IMDBConfig(datasets.BuilderConfig):
+    """Finds the corpus and fingerprints its bytes for the cache key.
+
+    Args:
+        labels: `sentiment` for `neg`, `pos`; `rating` for the eight ratings 1 to 4 and 7 to 10.
+        seed: draws the validation rows and the order of all rows.
+    """
+
+    labels: str = "sentiment"
+    seed: int = 42
+    source: str = field(init=False, repr=False)
+    fingerprint: str = field(init=False, repr=False)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.labels not in _NAMES:
+            raise ValueError(f"labels={self.labels!r} is not known; use {' or '.join(_NAMES)}")
+        self.source = _SAMPLE if self.data_dir is None else _find(os.path.normpath(self.data_dir))
+        self.fingerprint = _fingerprint(self.source)
+
+    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
+        return super().create_config_id(config_kwargs | {"fingerprint": self.fingerprint}, custom_features)
+
+
+class IMDB(datasets.GeneratorBasedBuilder):
+    """Builds `train`, `validation` and `test` with `text` (string) and `label` (ClassLabel).
+
+    `IMDB(data_dir=PATH, labels="sentiment", seed=42)`: `PATH` is the folder `aclImdb` with its
+    `{train,test}/{neg,pos}/<id>_<rating>.txt`, or the folder around it, or the archive of it (`.tar.gz`, `.tar.xz`,
+    `.tar`), or a folder with one archive `aclImdb*`. An archive is read in one pass and nothing is unpacked to disk.
+    Reviews in `unsup` are ignored. Without `data_dir`, a sample of 1,000 invented reviews.
+
+    Validation is a tenth of the training reviews of each rating, the same for both kinds of labels. Rows come shuffled:
+    their order follows from `seed` and the file names.
+
+    Text: `<br />`, `<p>` and `<hr>` become line breaks, formatting tags (`<i>`) go, entities (`&#8217;`) and stray
+    Windows-1252 bytes (U+0096 for a dash) become the character they stand for. Anything else in angle brackets
+    (`<sigh>`) is the reviewer's own.
+
+    Raises:
+        ValueError: one line with file and what to do. The constructor raises it where no corpus is found,
+            `download_and_prepare` for a torn archive, a file name without rating, other encodings, an empty split.
+    """
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = IMDBConfig
+
+    def _info(self) -> datasets.DatasetInfo:
+        label = datasets.ClassLabel(names=_NAMES[self.config.labels])
+        return datasets.DatasetInfo(features=datasets.Features({"text": datasets.Value("string"), "label": label}))
+
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        source, seed = self.config.source, self.config.seed
+        reviews = _read_sample() if source == _SAMPLE else _read(source)
+        train, validation = _hold_out(reviews["train"], seed, source)
+        test = reviews["test"]
+        for rows in (train, validation, test):
+            random.Random(seed).shuffle(rows)
+        splits = {"train": train, "validation": validation, "test": test}
+        return [datasets.SplitGenerator(split, {"reviews": rows}) for split, rows in splits.items()]
+
+    def _generate_examples(self, reviews: list[_Review]):
+        for row, (text, rating) in enumerate(reviews):
+            label = str(rating) if self.config.labels == "rating" else "pos" if rating > 5 else "neg"
+            yield row, {"text": text, "label": label}
+
+
+def _find(path: str) -> str:
+    """The folder `aclImdb` or the archive that `path` means."""
+    if os.path.isfile(path):
+        if path.endswith(_ARCHIVES):
+            return path
+        raise ValueError(f"{path}: not a {', '.join(_ARCHIVES)} archive; give the archive or the folder of the corpus")
+    try:
+        entries = {entry.name: entry.path for entry in os.scandir(path)}
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; give the archive or the folder of the corpus") from None
+    if "aclImdb" in entries:
+        return entries["aclImdb"]
+    if "train" in entries and "test" in entries:
+        return path
+    archives = sorted(name for name in entries if name.startswith("aclImdb") and name.endswith(_ARCHIVES))
+    if len(archives) > 1:
+        raise ValueError(f"{path}: {' and '.join(archives)} are both there; name one of them")
+    if not archives:
+        raise ValueError(f"{path}: no corpus; expected aclImdb/, or train/ and test/, or an archive aclImdb*.tar.gz")
+    return entries[archives[0]]
+
+
+def _files(source: str) -> list[str]:
+    """The files that make up the corpus, in an order that does not depend on the file system."""
+    if source == _SAMPLE:
+        return [f"{_SAMPLE}/train.txt", f"{_SAMPLE}/test.txt"]
+    if os.path.isfile(source):
+        return [source]
+    files = []
+    for folder in ("train/neg", "train/pos", "test/neg", "test/pos"):
+        try:
+            files += sorted(
+                entry.path for entry in os.scandir(f"{source}/{folder}") if entry.is_file() and entry.name[0] != "."
+            )
+        except OSError as error:
+            raise ValueError(f"{source}/{folder}: {error.strerror}; unpack the whole archive again") from None
+    return files
+
+
+def _fingerprint(source: str) -> str:
+    with open(__file__, "rb") as file:  # what older code prepared is stale as well
+        digest = hashlib.blake2b(file.read(), digest_size=16)
+    for path in _files(source):
+        with open(path, "rb") as file:
+            content = hashlib.blake2b(file.read(), digest_size=16).digest()
+        digest.update(f"{path.removeprefix(source)}\0".encode("utf-8", "surrogateescape") + content)
+    return digest.hexdigest()
+
+
+def _read_sample() -> dict[str, list[_Review]]:
+    reviews = {}
+    for path, split in zip(_files(_SAMPLE), ("train", "test"), strict=True):
+        with open(path, encoding="utf-8") as file:
+            pairs = [line.rstrip("\n").split("\t") for line in file]
+        reviews[split] = [(text, int(rating)) for text, rating in pairs]
+    return reviews
+
+
+def _read(source: str) -> dict[str, list[_Review]]:
+    """(text, rating) of all reviews by split, sorted by class and file name."""
+    found: dict[tuple[str, str], dict[str, _Review]] = {(s, c): {} for s in ("train", "test") for c in _RATINGS}
+    for where, name, content in _unpack(source) if os.path.isfile(source) else _walk(source):
+        split, folder, file_name = name.split("/")
+        parts = _FILE_NAME.fullmatch(file_name)
+        if not parts or int(parts[1]) not in _RATINGS[folder]:
+            allowed = " ".join(map(str, _RATINGS[folder]))
+            raise ValueError(f"{where}: expected <id>_<rating>.txt with a rating of {allowed}; rename or remove it")
+        try:
+            text = _clean(content.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            raise ValueError(f"{where}: not UTF-8; save it as UTF-8") from None
+        if not text:
+            raise ValueError(f"{where}: the review is empty; remove it")
+        found[split, folder][file_name] = text, int(parts[1])
+    for (split, folder), reviews in found.items():
+        if not reviews:
+            raise ValueError(f"{source}: no reviews in aclImdb/{split}/{folder}; fetch the whole corpus")
+    return {s: [review for c in _RATINGS for _, review in sorted(found[s, c].items())] for s in ("train", "test")}
+
+
+def _walk(source: str) -> Iterator[tuple[str, str, bytes]]:
+    for path in _files(source):
+        with open(path, "rb") as file:
+            yield path, path.removeprefix(f"{source}/"), file.read()
+
+
+def _unpack(source: str) -> Iterator[tuple[str, str, bytes]]:
+    """Reviews of an archive in one pass: nothing is written, links are not followed, other members are skipped."""
+    torn = f"{source}: the archive is torn, or not a tar archive; fetch it again"
+    try:
+        with tarfile.open(source) as archive:
+            for member in archive:
+                path = _MEMBER.fullmatch(member.name)
+                if not path or member.isdir() or path[1].rpartition("/")[2].startswith("."):
+                    continue
+                where = f"{source}: {member.name}"
+                if not member.isreg() or member.size > _MAX_BYTES:
+                    raise ValueError(f"{where}: not a plain file up to {_MAX_BYTES} bytes; fetch the original archive")
+                yield where, path[1], archive.extractfile(member).read()
+            # tarfile stops without a word at a header it cannot read. A whole archive ends in blocks of zeros; reading
+            # them to the end also has the checksum of the compression verified.
+            if archive.fileobj.tell() < archive.offset + tarfile.BLOCKSIZE:
+                raise ValueError(torn)
+            while chunk := archive.fileobj.read(1 << 20):
+                if chunk.strip(b"\0"):
+                    raise ValueError(torn)
+    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile):
+        raise ValueError(torn) from None
+
+
+def _clean(text: str) -> str:
+    text = _FORMATTING.sub("", _BREAK.sub("\n", text))
+    text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    return _C1.sub(lambda char: char[0].encode("latin-1").decode("cp1252", "ignore"), text).strip()
+
+
+def _hold_out(reviews: list[_Review], seed: int, source: str) -> tuple[list[_Review], list[_Review]]:
+    """The reviews without, and the reviews of, a validation split: a tenth of each rating."""
+    ratings: dict[int, list[_Review]] = {}
+    for review in reviews:
+        ratings.setdefault(review[1], []).append(review)
+    train, validation = [], []
+    for rating, rated in ratings.items():
+        if len(rated) < 2:
+            raise ValueError(f"{source}: one training review rated {rating} is too few to draw validation; add some")
+        random.Random(f"{seed} {rating}").shuffle(rated)
+        tenth = max(1, round(len(rated) / 10))
+        validation += rated[:tenth]
+        train += rated[tenth:]
+    return train, validation
