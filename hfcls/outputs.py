@@ -47,10 +47,14 @@ def write_predictions(path: Path, texts: list[str], labels: np.ndarray, logits: 
             writer.writerow([text, names[label], answer, *(f"{p:.9g}" for p in row)])
 
 
-def length_summary(lengths: np.ndarray, bins: int = 40) -> dict:
-    """Mean, spread and histogram of `lengths` (rows,), the tail above the 99.5th percentile in the last bin."""
-    top = max(int(np.percentile(lengths, 99.5)), int(lengths.min()) + 1)
-    counts, edges = np.histogram(np.minimum(lengths, top), bins=min(bins, top - int(lengths.min()) + 1))
+def length_summary(lengths: np.ndarray, bars: int = 40) -> dict:
+    """Mean, spread and histogram of `lengths` (rows,): bars a whole number of tokens wide, the
+    longest 0.5 % in the last.
+    """
+    low, high = int(lengths.min()), int(np.percentile(lengths, 99.5))
+    width = -(-(high - low + 1) // bars)
+    edges = np.arange(low, high + width + 1, width)
+    counts, _ = np.histogram(np.minimum(lengths, high), bins=edges)
     return {
         "unit": "tokens",
         "mean": float(lengths.mean()),

@@ -44,13 +44,13 @@ class Truncation:
 
     @classmethod
     def of(cls, how: str, max_length: int, tokenizer: PreTrainedTokenizerBase) -> "Truncation":
-        """`how` is head, tail or head_tail (the first quarter and the rest from the end: Sun et al. 2019, "How to
-        fine-tune BERT for text classification", 128 + 382 of 510). Special tokens at both ends always stay.
+        """`how` is head, tail or head_tail (of 510 tokens the first 128 and the last 382, in that proportion for other
+        lengths: Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?"). Special tokens always stay.
         """
         mask = tokenizer("a", return_special_tokens_mask=True)["special_tokens_mask"]
         first, last = _leading_ones(mask), _leading_ones(mask[::-1])
         content = max_length - first - last
-        head = {"head": content, "tail": 0, "head_tail": content // 4}[how]
+        head = {"head": content, "tail": 0, "head_tail": content * 128 // 510}[how]
         return cls(max_length, first + head)
 
 

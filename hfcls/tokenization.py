@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from hfcls.errors import InputError
@@ -193,59 +192,6 @@ def tokenizer_from_vocabulary(
     if level == "char":
         backend.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(tokenizer_object=backend, **settings)
-
-
-def auto_max_length(lengths: Sequence[int]) -> tuple[int, float]:
-    """Mean + 2 standard deviations of the lengths, rounded up, and the share of rows that are no longer.
-
-    Raises:
-        ValueError: no lengths.
-    """
-    if len(lengths) == 0:
-        raise ValueError("no lengths to choose a maximum from")
-    mean = sum(lengths) / len(lengths)
-    variance = sum((length - mean) ** 2 for length in lengths) / len(lengths)
-    max_length = max(1, math.ceil(mean + 2 * math.sqrt(variance)))
-    return max_length, sum(length <= max_length for length in lengths) / len(lengths)
-
-
-def truncate_ids(
-    ids: Sequence[int],
-    max_length: int,
-    strategy: Literal["head", "tail", "head_tail"],
-    *,
-    num_head: int | None = None,
-    special: tuple[int, int] = (0, 0),
-) -> list[int]:
-    """Cut one row to `max_length` ids, keeping its beginning, its end, or some of both.
-
-    `head_tail` keeps the first 128 of 510 tokens and the last 382, in that proportion for other lengths (Sun et al.,
-    2019, "How to Fine-Tune BERT for Text Classification?").
-
-    Args:
-        ids: one row, special tokens included.
-        max_length: ids kept at most, special tokens included.
-        num_head: with `head_tail`, tokens kept of the beginning.
-        special: special tokens in front and behind, which always stay; (1, 1) for BERT.
-
-    Raises:
-        ValueError: an unknown strategy, or a `max_length` or `num_head` that leaves no room.
-    """
-    front, behind = special
-    room = max_length - front - behind
-    if room < 1:
-        raise ValueError(f"max_length {max_length} leaves no room beside {front + behind} special tokens")
-    if strategy == "head_tail":
-        head = room * 128 // 510 if num_head is None else num_head
-    elif strategy in ("head", "tail"):
-        head = room if strategy == "head" else 0
-    else:
-        raise ValueError(f"truncation strategy {strategy!r} is not head, tail or head_tail")
-    if not 0 <= head <= room:
-        raise ValueError(f"num_head {head} does not fit into {room} tokens")
-    if len(ids) <= max_length:
-        return list(ids)
-    return [*ids[: front + head], *ids[len(ids) - behind - (room - head) :]]
 
 
 def _set_split(backend: Tokenizer, level: Literal["char", "word"], lowercase: bool) -> None:

@@ -39,7 +39,7 @@ def test_head_equals_the_tokenizers_own_truncation(split, tokenizer, max_length)
 @pytest.mark.parametrize("how", ["tail", "head_tail"])
 def test_other_truncations_equal_slicing_the_words(split, tokenizer, how):
     content = 9 - 2
-    first = {"tail": 0, "head_tail": content // 4}[how]
+    first = {"tail": 0, "head_tail": content * 128 // 510}[how]
     rows = TokenRows(split, Truncation.of(how, 9, tokenizer))
     for i, text in enumerate(TEXTS):
         cls, *words, sep = tokenizer(text)["input_ids"]
@@ -90,3 +90,7 @@ def test_collator_widens_to_a_multiple_and_takes_an_empty_row():
     assert collate([{"input_ids": [1] * 9, "labels": 0}])["input_ids"].shape == (1, 16)
     empty = PaddingCollator(pad_token_id=9)([{"input_ids": np.array([], dtype=np.int32), "labels": 0}])
     assert empty["input_ids"].tolist() == [[9]] and empty["attention_mask"].tolist() == [[0]]
+
+
+def test_head_tail_of_the_paper(tokenizer):
+    assert Truncation.of("head_tail", 512, tokenizer) == Truncation(max_length=512, head=1 + 128)

@@ -1,10 +1,8 @@
 import hashlib
 import json
-import math
 import os
 import pickle
 import random
-import statistics
 import subprocess
 import sys
 import types
@@ -18,11 +16,9 @@ import pytest
 from hfcls import jieba_tokenizer
 from hfcls.errors import InputError
 from hfcls.tokenization import (
-    auto_max_length,
     tokenizer_from_vocabulary,
     train_tokenizer,
     train_wordpiece_tokenizer,
-    truncate_ids,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -451,48 +447,3 @@ def test_training_is_the_same_in_another_process(reloaded):
 
 
 # ----- lengths
-
-
-def test_auto_max_length():
-    lengths = [3, 19, 19, 20, 21, 18, 60]
-    expected = math.ceil(statistics.mean(lengths) + 2 * statistics.pstdev(lengths))
-    assert auto_max_length(lengths) == (expected, 6 / 7)
-    assert auto_max_length([20] * 10) == (20, 1.0)
-    assert auto_max_length([0, 0]) == (1, 1.0)
-    with pytest.raises(ValueError, match="no lengths"):
-        auto_max_length([])
-
-
-@pytest.mark.parametrize("special", [(0, 0), (1, 1), (1, 0), (0, 2)])
-@pytest.mark.parametrize("strategy", ["head", "tail", "head_tail"])
-@pytest.mark.parametrize("max_length", [4, 7, 20, 21, 40])
-def test_truncate_ids_equals_brute_force(special, strategy, max_length):
-    front, behind = special
-    ids = list(range(100, 120 + 1))
-    content = ids[front : len(ids) - behind]
-    room = max_length - front - behind
-    head = {"head": room, "tail": 0, "head_tail": int(room * 128 / 510)}[strategy]
-    kept = [
-        token
-        for place, token in enumerate(content)
-        if len(content) <= room or place < head or place >= len(content) - (room - head)
-    ]
-    expected = ids[:front] + kept + ids[len(ids) - behind :]
-    assert truncate_ids(ids, max_length, strategy, special=special) == expected
-    assert len(expected) == min(max_length, len(ids))
-
-
-def test_head_tail_of_the_paper():
-    ids = [101, *range(1000, 1600), 102]
-    cut = truncate_ids(ids, 512, "head_tail", special=(1, 1))
-    assert cut == [101, *range(1000, 1128), *range(1600 - 382, 1600), 102]
-    assert truncate_ids(ids, 12, "head_tail", num_head=10, special=(1, 1)) == [101, *range(1000, 1010), 102]
-
-
-def test_truncate_ids_refuses():
-    with pytest.raises(ValueError, match="no room"):
-        truncate_ids([1, 2, 3], 2, "head", special=(1, 1))
-    with pytest.raises(ValueError, match="num_head 5 does not fit"):
-        truncate_ids([1, 2, 3], 2, "head_tail", num_head=5)
-    with pytest.raises(ValueError, match="'middle' is not head"):
-        truncate_ids([1, 2, 3], 2, "middle")
