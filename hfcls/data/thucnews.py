@@ -42,11 +42,7 @@ class _Corpus:
 
 @dataclass
 class THUCNewsConfig(datasets.BuilderConfig):
-    """Reads the files once, so that class names and cache key follow from their content.
-
-    Args:
-        seed: draws the rows of the splits that the corpus does not bring.
-    """
+    """`seed` draws the splits that the corpus does not bring. Class names and cache key follow from the files."""
 
     seed: int = 42
     corpus: _Corpus = field(init=False, repr=False)
@@ -97,18 +93,16 @@ class THUCNews(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         corpus, seed = self.config.corpus, self.config.seed
-        train, folder = corpus.files["train"], self.config.data_dir
-        splits = ["train", "validation", "test"]
+        train, splits = corpus.files["train"], ["train", "validation", "test"]
+        sources = {split: {"files": paths, "keep": None} for split, paths in corpus.files.items()}
+        missing = [split for split in splits if split not in sources]
         if corpus.read is _read_document:
-            drawn = _stratify([_folder_of(path) for path in train], splits, seed, folder)
+            drawn = _stratify([_folder_of(path) for path in train], splits, seed, self.config.data_dir)
             sources = {split: {"files": [train[i] for i in rows], "keep": None} for split, rows in drawn.items()}
-        else:
-            sources = {split: {"files": corpus.files[split], "keep": None} for split in splits if split in corpus.files}
-            missing = [split for split in splits if split not in sources]
-            if missing:
-                labels = [corpus.labels[label] for _, _, label in corpus.rows(train[0])]
-                drawn = _stratify(labels, ["train", *missing], seed, train[0])
-                sources |= {split: {"files": train, "keep": set(rows)} for split, rows in drawn.items()}
+        elif missing:
+            labels = [corpus.labels[label] for _, _, label in corpus.rows(train[0])]
+            drawn = _stratify(labels, ["train", *missing], seed, train[0])
+            sources |= {split: {"files": train, "keep": set(rows)} for split, rows in drawn.items()}
         return [datasets.SplitGenerator(split, sources[split]) for split in splits]
 
     def _generate_examples(self, files: list[str], keep: set[int] | None):
@@ -139,8 +133,8 @@ def _scan(folder: str) -> _Corpus:
             if encoding == "gb18030":
                 gb18030.add(path)
     if gb18030:
-        others = f" and {len(gb18030) - 1} more" if len(gb18030) > 1 else ""
-        logging.getLogger(__name__).warning("%s%s: not UTF-8, read as GB18030", min(gb18030), others)
+        what = f"{min(gb18030)}: not UTF-8, read as GB18030 (files of this kind: {len(gb18030)})"
+        logging.getLogger(__name__).warning(what)
 
     encoding = "gb18030" if naming in gb18030 else "utf-8-sig"
     if read is _read_cnews:
@@ -176,9 +170,7 @@ def _find(folder: str) -> tuple[_Reader, dict[str, list[str]]]:
         return read, {split: paths for split, paths in files.items() if paths}
 
     folders = sorted(entry.path for entry in entries.values() if entry.is_dir() and not entry.name.startswith("."))
-    documents = {
-        path: sorted(e.path for e in os.scandir(path) if e.name.endswith(".txt") and e.is_file()) for path in folders
-    }
+    documents = {path: sorted(e.path for e in os.scandir(path) if e.name.endswith(".txt")) for path in folders}
     if not any(documents.values()):
         expected = "cnews.train.txt, train.txt with class.txt, train.csv, or a folder of .txt documents a class"
         raise ValueError(f"{folder}: no corpus; expected {expected}")
@@ -191,33 +183,22 @@ def _find(folder: str) -> tuple[_Reader, dict[str, list[str]]]:
 def _digest(path: str, names: set[bytes] | None = None) -> tuple[str, bytes]:
     """Encoding and digest of a file; adds what stands before the first tab of each line to `names`, if given."""
     digest = hashlib.blake2b(digest_size=16)
-    bad_utf8 = 0
+    encodings = {"utf-8", "gb18030"}  # bytes can be cut at \n and \t: neither uses them inside a character
     with open(path, "rb") as file:
-        # bytes can be cut at \n and \t: neither encoding uses them inside a character
         for number, line in enumerate(file, 1):
             digest.update(line)
-            if not bad_utf8 and not _decodes(line, "utf-8"):
-                bad_utf8 = number
+            for encoding in tuple(encodings):
+                try:
+                    line.decode(encoding)
+                except UnicodeDecodeError:
+                    encodings.remove(encoding)
+            if not encodings:
+                raise ValueError(f"{path}:{number}: neither UTF-8 nor GB18030; repair the line and save as UTF-8")
             if names is not None and b"\t" in line:
                 names.add(line.removeprefix(b"\xef\xbb\xbf").split(b"\t", 1)[0])
                 if len(names) > _MAX_LABELS:
                     raise ValueError(f"{path}:{number}: over {_MAX_LABELS} labels; each line must be label<TAB>content")
-    if not bad_utf8:
-        return "utf-8", digest.digest()
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if not _decodes(line, "gb18030"):
-                number = max(number, bad_utf8)  # the encoding that got further is the one that was meant
-                raise ValueError(f"{path}:{number}: neither UTF-8 nor GB18030; repair the line and save as UTF-8")
-    return "gb18030", digest.digest()
-
-
-def _decodes(line: bytes, encoding: str) -> bool:
-    try:
-        line.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
+    return "utf-8" if "utf-8" in encodings else "gb18030", digest.digest()
 
 
 def _lines(path: str, encoding: str) -> Iterator[tuple[int, str]]:

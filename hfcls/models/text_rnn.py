@@ -223,6 +223,11 @@ class TextRNNForSequenceClassification(PreTrainedModel):
     def set_input_embeddings(self, value: nn.Embedding) -> None:
         self.embeddings = value.requires_grad_(not self.config.freeze_embeddings)
 
+    def train(self, mode: bool = True) -> "TextRNNForSequenceClassification":
+        # from_pretrained makes every weight trainable that it loads, and then calls eval(), which comes here.
+        self.embeddings.requires_grad_(not self.config.freeze_embeddings)
+        return super().train(mode)
+
     def forward(
         self,
         input_ids: torch.Tensor,

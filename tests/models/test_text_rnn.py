@@ -122,7 +122,7 @@ def flatten(result):
 
 
 def row_by_row_logits(model, rows):
-    """Every row alone, without padding: torch's module over it, and the pooling as its paper states it, step by step."""
+    """Every row alone, without padding: torch's module over it, and the pooling as its paper states it, in loops."""
     config = model.config
     twin, _ = torch_twin(model.encoder, config)
     size, logits = config.hidden_size, []
@@ -241,6 +241,7 @@ def test_learns_the_same_at_any_padding_where_the_last_position_does_not():
     torch.manual_seed(0)
     naive, _ = train(LastPosition(config), 32, lambda model, ids, mask: model(ids))
 
+    print(accuracy, naive)
     assert accuracy[16] > 0.95 and accuracy[32] > 0.95
     assert naive < 0.6
     for left, right in zip(models[16].parameters(), models[32].parameters(), strict=True):
@@ -283,11 +284,9 @@ def test_dropout_lies_between_the_layers():
 def test_loss_follows_the_problem_type():
     ids, mask = padded(ROWS, 9)
     model = small_model()
-    logits, labels = model(ids, mask).logits.double(), torch.tensor([2, 0, 1, 1])
-    expected = (
-        sum(math.log(sum(map(math.exp, row))) - row[k] for row, k in zip(logits.tolist(), labels, strict=True)) / 4
-    )
-    assert model(ids, mask, labels).loss.item() == pytest.approx(expected.item(), abs=1e-6)
+    weights, labels = model(ids, mask).logits.double().exp(), [2, 0, 1, 1]
+    losses = [math.log(row.sum() / row[label]) for row, label in zip(weights, labels, strict=True)]
+    assert model(ids, mask, torch.tensor(labels)).loss.item() == pytest.approx(sum(losses) / 4, abs=1e-6)
 
     several = torch.tensor([[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]])
     model = small_model(problem_type="multi_label_classification")
@@ -334,9 +333,7 @@ def test_reloads_where_hfcls_is_not_installed(tmp_path):
     models = {
         "lstm": small_model(),
         "rcnn": small_model(cell="gru", pooling="rcnn", freeze_embeddings=True),
-        "by_hand": small_model(
-            cell="lstm_by_hand", pooling="attention", pad_token_id=None, initialization="orthogonal"
-        ),
+        "by_hand": small_model(cell="lstm_by_hand", pooling="last", pad_token_id=None, initialization="xavier"),
     }
     ids, mask = padded(ROWS, 12)
     for name, model in models.items():
@@ -448,8 +445,8 @@ def test_initializations(cell, initialization):
 
 
 def test_exports_with_any_batch_size():
-    model = small_model()
-    ids, mask = padded(ROWS, 8 + 1)
+    model = small_model(num_layers=1)
+    ids, mask = padded(ROWS, 9)
     batch = {0: torch.export.Dim("batch", min=2, max=64)}
     exported = torch.export.export(model, (ids, mask), dynamic_shapes={"input_ids": batch, "attention_mask": batch})
     ids, mask = padded([[1, 2], [], [9, 8, 7, 6, 5, 4]], 9, "left")
