@@ -54,7 +54,7 @@ launch() {
 install
 case ${1-} in
   "") launch thucnews_bert --from_scratch tiny --output_dir "outputs/quickstart-$(date +%Y%m%d-%H%M%S)" ;;
-  test) shift && exec "$venv/bin/python" -m pytest "$@" ;;
+  test) shift && exec "$venv/bin/python" -m pytest -n 2 --dist loadfile "$@" ;;
   -h | --help) sed -n '2,4s/^# //p' "$0" ;;
   *) launch "$@" ;;
 esac

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -101,6 +102,42 @@ class PretrainedTextArguments(TextArguments):
             raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other: give one of them")
 
 
+@dataclass
+class BaselineArguments(TextArguments):
+    """Which baseline is trained, on which tokens, from which vectors."""
+
+    architecture: Literal["text_rnn", "text_cnn", "dpcnn", "ngram_linear"] = field(
+        default="text_rnn", metadata={"help": "The model."}
+    )
+    tokens: Literal["char", "word", "jieba", "rjieba"] = field(
+        default="char", metadata={"help": "What a token is: a character, a word between spaces, a Chinese word."}
+    )
+    vocab: str | None = field(
+        default=None,
+        metadata={"help": "A given vocabulary (vocab.txt, or THUCNews's vocab.pkl) instead of one learned from train."},
+    )
+    vocab_size: int | None = field(default=None, metadata={"help": "Keep only the most frequent tokens of train."})
+    embeddings: str | None = field(
+        default=None, metadata={"help": "Pretrained vectors: GloVe or word2vec text (.gz too), or embedding_*.npz."}
+    )
+    freeze_embeddings: bool = field(default=False, metadata={"help": "Do not train the vectors."})
+    embedding_dim: int = field(default=200, metadata={"help": "Width of the vectors where none are given."})
+    padding_side: Literal["right", "left"] = field(default="right", metadata={"help": "Where batches are filled up."})
+    dropout: float = field(default=0.3, metadata={"help": "Share of features dropped while training."})
+    cell: Literal["rnn", "lstm", "gru", "lstm_by_hand"] = field(
+        default="lstm", metadata={"help": "text_rnn: the cell."}
+    )
+    pooling: Literal["last", "max", "mean", "max_mean", "attention", "rcnn"] = field(
+        default="max_mean", metadata={"help": "text_rnn: how the states of a text become one vector."}
+    )
+    hidden_size: int = field(default=128, metadata={"help": "text_rnn: width of one direction."})
+    num_layers: int = field(default=2, metadata={"help": "text_rnn: recurrent layers."})
+    bidirectional: bool = field(default=True, metadata={"help": "text_rnn: read every text backwards too."})
+    initialization: Literal["default", "xavier", "orthogonal"] = field(
+        default="default", metadata={"help": "text_rnn: of the weights."}
+    )
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports a mistake as one line instead of two screens of usage."""
 
@@ -160,6 +197,8 @@ def parse(
     arguments = arguments_class(**{name: value for name, value in values.items() if name in own_names})
     training_values = {name: value for name, value in values.items() if name not in own_names}
     _check_output_dir(training_values)
+    if "tensorboard" in (training_values.get("report_to") or []) and find_spec("tensorboard") is None:
+        raise InputError("--report_to tensorboard needs an extra: pip install 'hfcls[tensorboard]'")
     if training_values.get("push_to_hub") and arguments.evaluate_only:
         raise InputError("--evaluate_only trains no model that --push_to_hub could push: leave one of them out")
     if training_values.get("push_to_hub") and not training_values.get("hub_model_id"):

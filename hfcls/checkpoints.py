@@ -1,10 +1,13 @@
-"""Finding the checkpoint from which an interrupted run goes on."""
+"""Checkpoints of an interrupted run: finding the one to go on from, and saying why one could not be written."""
 
 import json
 import logging
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
+
+from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -41,3 +44,21 @@ def last_complete_checkpoint(output_dir: Path) -> str | None:
             logger.warning("%s was left half written by an interrupted run and is removed", checkpoint)
             shutil.rmtree(checkpoint, ignore_errors=True)
     return None
+
+
+@contextmanager
+def full_disk_said(output_dir: Path):
+    """Turns what torch or safetensors raise when a write fails into one line, if the reason is that the disk is full.
+
+    Raises:
+        InputError: there is no space left in `output_dir`.
+    """
+    try:
+        yield
+    except Exception as error:  # OSError, RuntimeError or SafetensorError, none of which names the reason reliably
+        if shutil.disk_usage(output_dir).free > 2**20:
+            raise
+        raise InputError(
+            f"{output_dir}: the disk is full ({error}); free some space and go on with --resume_from_checkpoint auto, "
+            f"complete checkpoints are kept"
+        ) from error

@@ -3,13 +3,15 @@
 import csv
 import json
 import math
-from datetime import UTC, datetime
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 from transformers import TrainingArguments
 
 from hfcls import environment, metrics
+from hfcls.arguments import RecipeArguments
 
 SETTINGS = (
     "learning_rate num_train_epochs max_steps per_device_train_batch_size per_device_eval_batch_size "
@@ -17,9 +19,13 @@ SETTINGS = (
     "optim metric_for_best_model eval_strategy eval_steps seed"
 ).split()
 
+# Flags of a recipe that choose what is measured, not how it is trained; and those that name a file.
+NOT_SETTINGS = {"data_dir", "evaluate_only", "max_train_samples", "max_eval_samples", "max_test_samples"}
+FILES = {"vocab", "embeddings", "model_name_or_path"}
+
 
 def write_json(path: Path, content: dict) -> None:
-    """Strict JSON: what is NaN or infinite becomes null."""
+    """Strict JSON: what is NaN or infinite becomes null. A file of that name is complete or not there."""
 
     def strict(value):
         if isinstance(value, float) and not math.isfinite(value):
@@ -30,21 +36,31 @@ def write_json(path: Path, content: dict) -> None:
             return [strict(item) for item in value]
         return value
 
-    path.write_text(json.dumps(strict(content), ensure_ascii=False, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    text = json.dumps(strict(content), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
-def write_predictions(path: Path, texts: list[str], labels: np.ndarray, logits: np.ndarray, names: list[str]) -> None:
-    """One line a test row: text, label, prediction (empty where the logits are not finite), probabilities.
+def write_predictions(path: Path, setup, logits: np.ndarray) -> None:
+    """One line a test row of `setup` (`training.Setup`): text, label, prediction, probabilities.
 
-    `labels` is (rows,), `logits` (rows, classes).
+    `logits` is (rows, classes); where they are not finite, the prediction is empty.
     """
-    predicted = metrics.predictions(logits)
+    names = setup.corpus.labels
+    rows = zip(
+        setup.corpus.splits["test"]["text"],
+        setup.rows.test.labels,
+        metrics.predictions(logits),
+        metrics.probabilities(logits),
+        strict=True,
+    )
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label", "prediction", *names])
-        for text, label, prediction, row in zip(texts, labels, predicted, metrics.probabilities(logits), strict=True):
+        for text, label, prediction, probabilities in rows:
             answer = names[prediction] if prediction >= 0 else ""
-            writer.writerow([text, names[label], answer, *(f"{p:.9g}" for p in row)])
+            writer.writerow([text, names[label], answer, *(f"{p:.9g}" for p in probabilities)])
 
 
 def length_summary(lengths: np.ndarray, bars: int = 40) -> dict:
@@ -67,8 +83,9 @@ def length_summary(lengths: np.ndarray, bars: int = 40) -> dict:
     }
 
 
-def describe_data(corpus, rows) -> dict:
-    """What `run.json` says of the corpus (`training.Corpus`) and its token rows (`training.Rows`)."""
+def describe_data(setup) -> dict:
+    """What `run.json` says of the corpus of `setup` (`training.Setup`)."""
+    corpus, rows = setup.corpus, setup.rows
     splits = {}
     for name, split in corpus.splits.items():
         counts = np.bincount(np.asarray(split["label"]), minlength=len(corpus.labels)).tolist()
@@ -92,30 +109,32 @@ def precision(training_args: TrainingArguments) -> str:
     return "bf16" if training_args.bf16 else "fp16" if training_args.fp16 else "float32"
 
 
-def settings(training_args: TrainingArguments, **own) -> dict:
-    """The training arguments that decide the result, as JSON scalars, and the recipe's own flags that were set."""
-    values = {name: getattr(training_args, name) for name in SETTINGS}
-    values |= {name: value for name, value in own.items() if value is not None}
-    return {name: getattr(value, "value", value) for name, value in values.items()}
+def settings(arguments: RecipeArguments, training_args: TrainingArguments) -> dict:
+    """What decides the result: the recipe's own flags that were set, and the training arguments, as JSON scalars."""
+    own = {f.name: getattr(arguments, f.name) for f in fields(arguments) if f.name not in NOT_SETTINGS}
+    own = {name: Path(value).name if name in FILES and value else value for name, value in own.items()}
+    values = {name: getattr(training_args, name) for name in SETTINGS} | own
+    return {name: getattr(value, "value", value) for name, value in values.items() if value is not None}
 
 
-def describe_run(*, task, seconds, model, model_name, base_model, corpus, rows, training_args, own_settings) -> dict:
+def describe_run(setup, arguments: RecipeArguments, training_args: TrainingArguments, *, task: str, seconds: float):
     """The content of `run.json`."""
+    started = datetime.now(UTC) - timedelta(seconds=seconds)
     return {
         "task": task,
         "command": environment.command(),
-        "started": datetime.fromtimestamp(datetime.now(UTC).timestamp() - seconds, UTC).isoformat(timespec="seconds"),
+        "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "model": {
-            "name": model_name,
-            "architecture": type(model).__name__,
-            "base_model": base_model,
-            "parameters": model.num_parameters(),
+            "name": setup.model_name,
+            "architecture": type(setup.model).__name__,
+            "base_model": setup.base_model,
+            "parameters": setup.model.num_parameters(),
         },
-        "language": corpus.language,
-        "labels": corpus.labels,
-        "data": describe_data(corpus, rows),
-        "settings": settings(training_args, **own_settings),
+        "language": setup.corpus.language,
+        "labels": setup.corpus.labels,
+        "data": describe_data(setup),
+        "settings": settings(arguments, training_args),
         "versions": environment.versions(),
         "hardware": environment.hardware(),
         "precision": precision(training_args),

@@ -1,12 +1,18 @@
 """From a corpus of texts to rows of token ids."""
 
+import logging
 import math
 from dataclasses import dataclass
 
 import datasets
 import numpy as np
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, TrainingArguments
+
+from hfcls.arguments import TextArguments
+from hfcls.corpus import Corpus
+
+logger = logging.getLogger(__name__)
 
 MAX_LENGTH_LIMIT = 512  # of `auto`: what BERT-like encoders have positions for
 
@@ -93,3 +99,38 @@ def _flatten(split: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """All tokens of a split one after the other, and the number of tokens of each row."""
     column = split.with_format("arrow")["input_ids"][:].combine_chunks()
     return column.flatten().to_numpy(), np.diff(column.offsets.to_numpy())
+
+
+@dataclass
+class Rows:
+    """Token rows of the three splits and how they were cut.
+
+    Attributes:
+        max_length: tokens kept of a text.
+        covered: share of the training texts that are not longer.
+        lengths: of each split, the number of tokens of every text before cutting, (rows,).
+    """
+
+    train: TokenRows
+    validation: TokenRows
+    test: TokenRows
+    max_length: int
+    covered: float
+    lengths: dict[str, np.ndarray]
+
+
+def tokenize_corpus(
+    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, arguments: TextArguments, training_args: TrainingArguments
+) -> Rows:
+    """Token rows of every split, cut to `--max_length`."""
+    with training_args.main_process_first(desc="tokenizing"):
+        splits = tokenize(corpus.splits, tokenizer)
+    lengths = {name: token_lengths(split) for name, split in splits.items()}
+    limit = arguments.max_length
+    max_length = auto_max_length(lengths["train"]) if limit == "auto" else int(limit)
+    covered = float((lengths["train"] <= max_length).mean())
+    logger.info("max_length %d covers %.1f %% of the training texts", max_length, 100 * covered)
+    tokenizer.model_max_length = max_length  # saved with it: where predictions are cut
+    truncation = Truncation.of(arguments.truncation, max_length, tokenizer)
+    rows = {name: TokenRows(split, truncation) for name, split in splits.items()}
+    return Rows(**rows, max_length=max_length, covered=covered, lengths=lengths)

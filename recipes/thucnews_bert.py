@@ -34,42 +34,27 @@ FROM_SCRATCH = {
     "eval_strategy": "epoch",
 }
 
+# The embedded sample has 800 training rows: smaller batches and more epochs, or there is hardly a step to learn from.
+SAMPLE = {"per_device_train_batch_size": 16, "num_train_epochs": 20}
+
+
+def defaults(given):
+    if not given.from_scratch:
+        return PUBLISHED
+    return FROM_SCRATCH if given.data_dir else FROM_SCRATCH | SAMPLE
+
 
 def main():
-    arguments, training_args = parse(
-        PretrainedTextArguments,
-        task=TASK,
-        description=__doc__,
-        defaults=lambda given: FROM_SCRATCH if given.from_scratch else PUBLISHED,
-    )
+    arguments, training_args = parse(PretrainedTextArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import training
-    from hfcls.corpus import align_labels, load_corpus
+    from hfcls import pretrained, training
+    from hfcls.corpus import load_corpus
     from hfcls.data.thucnews import THUCNews
-    from hfcls.models.bert import bert_from_scratch
-    from hfcls.tokenization import train_wordpiece_tokenizer
 
     training.start(training_args)
     corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
-    base_model = None
-    if arguments.from_scratch:
-        tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=512)
-        rows = training.tokenize_corpus(corpus, tokenizer, arguments, training_args)
-        model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.labels, rows.max_length)
-        name = f"BERT {arguments.from_scratch}, from scratch"
-    elif arguments.evaluate_only:
-        name = arguments.evaluate_only
-        tokenizer, model = training.load_pretrained(name)
-        corpus = align_labels(corpus, model)
-        rows = training.tokenize_corpus(corpus, tokenizer, arguments, training_args)
-    else:
-        name = base_model = arguments.model_name_or_path or "google-bert/bert-base-chinese"
-        tokenizer, model = training.load_pretrained(name, corpus.labels)
-        rows = training.tokenize_corpus(corpus, tokenizer, arguments, training_args)
-
-    trainer = training.build_trainer(model, tokenizer, rows, arguments, training_args)
-    training.run(trainer, corpus, rows, arguments, training_args, task=TASK, model_name=name, base_model=base_model)
-    training.show_examples(trainer, arguments, corpus.splits["test"]["text"][:3])
+    setup = pretrained.build(arguments, training_args, corpus, default="google-bert/bert-base-chinese")
+    training.run(setup, arguments, training_args, task=TASK)
 
 
 if __name__ == "__main__":

@@ -59,13 +59,13 @@ def test_every_row_is_evaluated_once_and_in_order(result, one, request):
 
 
 def test_accumulation_of_four_quarters_equals_the_whole(tmp_path):
-    """transformers' BERT head takes **kwargs and ignores num_items_in_batch: left so, its loss is four times the mean."""
+    """transformers' BERT head takes **kwargs and ignores num_items_in_batch: its loss would be four times the mean."""
     whole, parts = worker.Record(), worker.Record()
     losses = []
     for record, flags in ((whole, "16"), (parts, "4 --gradient_accumulation_steps 4")):
         flags = f"--per_device_train_batch_size {flags} --train_sampling_strategy sequential"
         flags += " --max_steps 3 --logging_steps 1"
-        trainer, _, _ = worker.build(tmp_path / flags[-1], flags.split(), dropout=0.0)
+        trainer, _ = worker.build(tmp_path / flags[-1], flags.split(), dropout=0.0)
         trainer.args.load_best_model_at_end = False
         trainer.add_callback(record)
         trainer.train()

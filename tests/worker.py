@@ -19,6 +19,7 @@ from hfcls import training
 from hfcls.arguments import PretrainedTextArguments, parse
 from hfcls.corpus import Corpus
 from hfcls.models.bert import bert_from_scratch
+from hfcls.preprocessing import tokenize_corpus
 from hfcls.tokenization import train_wordpiece_tokenizer
 
 CHARACTERS = "天地玄黄宇宙洪荒日月盈昃辰宿列张"
@@ -50,14 +51,15 @@ def build(output_dir: Path, flags: list[str], *, dropout: float, train_rows: int
     )
     corpus = Corpus("generated", "generated", "zh", splits)
     tokenizer = train_wordpiece_tokenizer(splits["train"]["text"], max_length=24)
-    rows = training.tokenize_corpus(corpus, tokenizer, arguments, training_args)
+    rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
     model = bert_from_scratch("tiny", tokenizer, corpus.labels, rows.max_length)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         setattr(model.config, name, dropout)
-    return training.build_trainer(model, tokenizer, rows, arguments, training_args), corpus, rows
+    setup = training.Setup(corpus, tokenizer, rows, model, "tiny")
+    return training.build_trainer(setup, arguments, training_args), rows
 
 
 class Record(transformers.TrainerCallback):
@@ -72,7 +74,7 @@ class Record(transformers.TrainerCallback):
 
 
 def gradients(directory: Path, flags: list[str]) -> None:
-    trainer, _, rows = build(
+    trainer, rows = build(
         directory,
         ["--num_train_epochs", "1", "--logging_steps", "1", "--eval_strategy", "epoch", *flags],
         dropout=0.0,
@@ -113,7 +115,7 @@ def _train(directory: Path, *, resume: bool, kill_at: int | None = None, kill_wh
     flags = ["--num_train_epochs", "3", "--per_device_train_batch_size", "16", "--learning_rate", "1e-3"]
     flags += ["--eval_strategy", "steps", "--eval_steps", "3", "--logging_steps", "1"]
     flags += ["--resume_from_checkpoint", "auto"] if resume else []
-    trainer, _, _ = build(directory, flags, dropout=0.3)
+    trainer, _ = build(directory, flags, dropout=0.3)
     if kill_at is not None:
         trainer.add_callback(Kill(kill_at))
     if kill_while_saving is not None:

@@ -9,7 +9,11 @@ SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "base": (12, 768
 def bert_from_scratch(
     size: str, tokenizer: PreTrainedTokenizerBase, labels: list[str], max_length: int
 ) -> BertForSequenceClassification:
-    """A classifier over `labels` with random weights and one position for each of `max_length` tokens."""
+    """A classifier over `labels` with random weights.
+
+    It has at least BERT's 512 positions, so that texts longer than the `max_length` it is trained on do not break a
+    pipeline that does not truncate.
+    """
     layers, hidden = SIZES[size]
     config = BertConfig(
         vocab_size=len(tokenizer),
@@ -17,7 +21,7 @@ def bert_from_scratch(
         num_hidden_layers=layers,
         num_attention_heads=hidden // 64,
         intermediate_size=4 * hidden,
-        max_position_embeddings=max_length,
+        max_position_embeddings=max(512, max_length),
         pad_token_id=tokenizer.pad_token_id,
         id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)},

@@ -21,11 +21,12 @@ import torch
 import transformers
 from datasets import DatasetDict
 
-from hfcls import training
+from hfcls import outputs, training
 from hfcls.arguments import PretrainedTextArguments, parse
 from hfcls.corpus import load_corpus
 from hfcls.data.thucnews import THUCNews
 from hfcls.models.bert import bert_from_scratch
+from hfcls.preprocessing import tokenize_corpus
 from hfcls.tokenization import train_wordpiece_tokenizer
 
 WARM_UP = 2
@@ -65,7 +66,7 @@ def main():
     training.start(training_args)
     corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
     tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=512)
-    rows = training.tokenize_corpus(corpus, tokenizer, arguments, training_args)
+    rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
     padded = DatasetDict(train=corpus.splits["train"]).map(
         lambda batch: tokenizer(batch["text"], padding="max_length", truncation=True, max_length=128), batched=True
     )["train"]
@@ -73,6 +74,9 @@ def main():
     def new_model():
         transformers.set_seed(0)
         return bert_from_scratch(options.size, tokenizer, corpus.labels, 128)
+
+    def setup(model):
+        return training.Setup(corpus, tokenizer, rows, model, options.size)
 
     def usual():
         clock = Clock()
@@ -93,14 +97,14 @@ def main():
 
     def hfcls():
         clock = Clock()
-        trainer = training.build_trainer(new_model(), tokenizer, rows, arguments, training_args)
+        trainer = training.build_trainer(setup(new_model()), arguments, training_args)
         trainer.add_callback(clock)
         trainer.train()
         return clock.samples_per_second(options.batch_size)
 
     def bare():
         model = new_model()
-        trainer = training.build_trainer(model, tokenizer, rows, arguments, training_args)
+        trainer = training.build_trainer(setup(model), arguments, training_args)
         device = training_args.device
         batches = []
         for batch in trainer.get_train_dataloader():
@@ -129,7 +133,8 @@ def main():
         for run in (usual, hfcls, bare):
             measured[run.__name__].append(run())
     print(
-        f"\nBERT {options.size}, batch {options.batch_size}, {torch.get_num_threads()} threads, bf16 {training_args.bf16}"
+        f"\nBERT {options.size}, batch {options.batch_size}, {torch.get_num_threads()} threads,",
+        outputs.precision(training_args),
     )
     for name, values in measured.items():
         print(f"  {name:<6} {statistics.median(values):8.1f} samples/s   ({', '.join(f'{v:.1f}' for v in values)})")

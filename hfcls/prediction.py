@@ -1,0 +1,258 @@
+"""Classifying texts with a finished model, from the command line or a file of any length.
+
+The answers are those of `pipeline("text-classification")`, faster: texts are tokenized by the thousand, batches are
+made of texts of equal length, and on a CPU each core computes a batch of its own instead of sharing every matrix
+product.
+"""
+
+import importlib
+import math
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from tqdm import tqdm
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
+from transformers.utils import logging
+
+import hfcls.models
+from hfcls.errors import InputError
+from hfcls.jieba_tokenizer import JiebaTokenizer
+from hfcls.text_files import AnswerFile, TextFile
+
+BATCH_SIZE = 64
+TOKENS_PER_ROW = 128  # rows longer than this on average make a batch of fewer rows
+WINDOW_ROWS = 4096  # that are sorted together, and that a killed run may lose
+WINDOW_CHARACTERS = 2**22
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A sequence classifier and its tokenizer; `max_length` is the tokens it can take, None if any number."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    max_length: int | None
+
+    @property
+    def labels(self) -> list[str]:
+        return [str(self.model.config.id2label[index]) for index in range(self.model.config.num_labels)]
+
+    def probabilities(
+        self, texts: list[str], batch_size: int = BATCH_SIZE, progress: Callable[[int], None] = lambda rows: None
+    ) -> np.ndarray:
+        """Class probabilities of `texts` (rows,) as float32, (rows, classes); a row with logits not finite is NaN.
+
+        They are what `pipeline` calls scores: independent of each other for `multi_label_classification`, the bare
+        output for `regression`. Longer texts are cut to `max_length`. `progress` is called with the rows of each batch.
+        """
+        encoded = self.tokenizer(
+            texts, truncation=self.max_length is not None, max_length=self.max_length, verbose=False
+        )
+        lengths = np.array([len(ids) for ids in encoded["input_ids"]])
+        if self.tokenizer.pad_token_id is None:
+            batch_size = 1
+
+        def classify(rows: np.ndarray) -> np.ndarray:
+            inputs = {name: self._pad([column[row] for row in rows], name) for name, column in encoded.items()}
+            with torch.inference_mode():
+                logits = self.model(**inputs).logits.float()
+                return self._scores(logits).cpu().numpy()
+
+        batches = list(_batches(lengths, batch_size))
+        result = np.empty((len(texts), self.model.config.num_labels), dtype=np.float32)
+        with _each_core_its_batch(self.model.device) as map_batches:
+            for rows, scores in zip(batches, map_batches(classify, batches), strict=True):
+                result[rows] = scores
+                progress(len(rows))
+        return result
+
+    def _pad(self, rows: list[list[int]], name: str) -> torch.Tensor:
+        """One input of the model, (rows, longest row) int64."""
+        fills = {"input_ids": self.tokenizer.pad_token_id, "token_type_ids": self.tokenizer.pad_token_type_id}
+        width, left = max(map(len, rows)), self.tokenizer.padding_side == "left"
+        padded = []
+        for row in rows:
+            padding = [fills.get(name, 0)] * (width - len(row))
+            padded.append(padding + row if left else row + padding)
+        return torch.tensor(padded, dtype=torch.int64, device=self.model.device)
+
+    def _scores(self, logits: torch.Tensor) -> torch.Tensor:
+        finite = logits.isfinite().all(dim=1, keepdim=True)
+        config = self.model.config
+        if config.problem_type == "regression":
+            scores = logits
+        elif config.problem_type == "multi_label_classification" or config.num_labels == 1:
+            scores = logits.sigmoid()
+        else:
+            scores = logits.softmax(dim=1)
+        return scores.where(finite, math.nan)
+
+
+def load_classifier(name_or_path: str, trust_remote_code: bool = False) -> Classifier:
+    """A folder or Hub model as a classifier, on the GPU if there is one. The models of hfcls need no remote code.
+
+    Raises:
+        InputError: it is not there, is no sequence classifier, has no trained head, or brings code that nobody trusted.
+    """
+    for module in pkgutil.iter_modules(hfcls.models.__path__):  # each makes its models known to the Auto classes
+        importlib.import_module(f"hfcls.models.{module.name}")
+    if Path(name_or_path).is_dir() and not Path(name_or_path, "config.json").is_file():
+        raise InputError(f"{name_or_path}: holds no model (no config.json): name the --output_dir of a finished run")
+
+    logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # what it would warn of is checked below
+    try:
+        # transformers can register a tokenizer only for one kind of model, and this one serves several.
+        ours = get_tokenizer_config(name_or_path).get("tokenizer_class") == JiebaTokenizer.__name__
+        tokenizer_class = JiebaTokenizer if ours else AutoTokenizer
+        tokenizer = tokenizer_class.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            name_or_path, trust_remote_code=trust_remote_code, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
+        raise InputError(_explain(name_or_path, error)) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    if loading["missing_keys"]:
+        missing = ", ".join(sorted(loading["missing_keys"])[:3])
+        raise InputError(f"{name_or_path}: is no trained classifier, {missing} are missing: fine-tune it first")
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id  # decoders look for the last token that is no padding
+    model.config.use_cache = False
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Classifier(model.to(device).eval(), tokenizer, _max_length(model, tokenizer))
+
+
+def predict_texts(classifier: Classifier, texts: list[str]) -> list[tuple[str, float]]:
+    """The most probable label of each text and its probability; an empty label and NaN where logits are not finite."""
+    return [_answer(scores, classifier.labels) for scores in classifier.probabilities(texts)]
+
+
+def predict_file(
+    classifier: Classifier,
+    texts: TextFile,
+    output: str,
+    *,
+    batch_size: int = BATCH_SIZE,
+    all_probabilities: bool = False,
+) -> int:
+    """Classifies every row of `texts` into the CSV file `output`, in order, going on where that file ends.
+
+    Its columns are those of `texts`, `prediction` and `probability` (both empty where the logits are not finite), then
+    with `all_probabilities` one for each class, named as the class.
+
+    Returns:
+        The number of rows now in `output`.
+
+    Raises:
+        InputError: `texts` has a row that cannot be read, `output` is of another run or cannot be written; what was
+            written before stays valid.
+    """
+    labels = classifier.labels
+    added = ["prediction", "probability", *(labels if all_probabilities else [])]
+    for name in added:
+        if name in texts.columns:
+            raise InputError(f"{texts.path}:1: has a column {name} already, which is to be added: rename it")
+
+    with AnswerFile(output, [*texts.columns, *added]) as answers:
+        rows = iter(texts)
+        if answers.skip_answered(rows):
+            print(f"{output} has {answers.rows:,} rows already: going on after them", file=sys.stderr)
+        with tqdm(total=texts.size, initial=texts.bytes_read, unit="B", unit_scale=True, disable=None) as bar:
+            for window in _windows(rows, texts.text):
+                share = (texts.bytes_read - bar.n) / len(window)
+                scores = classifier.probabilities(
+                    [row[texts.text] for row in window], batch_size, lambda done, share=share: bar.update(done * share)
+                )
+                answers.append(
+                    [
+                        [*row, *_fields(row_scores, labels, all_probabilities)]
+                        for row, row_scores in zip(window, scores, strict=True)
+                    ]
+                )
+                bar.set_postfix_str(f"{answers.rows:,} rows")
+        return answers.rows
+
+
+def _windows(rows: Iterator[list[str]], text: int) -> Iterator[list[list[str]]]:
+    window, characters = [], 0
+    for row in rows:
+        window.append(row)
+        characters += len(row[text])
+        if len(window) == WINDOW_ROWS or characters >= WINDOW_CHARACTERS:
+            yield window
+            window, characters = [], 0
+    if window:
+        yield window
+
+
+def _batches(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Numbers of rows of nearly equal length (rows,), the longest first, so that memory runs out at once or never."""
+    order = np.argsort(-lengths, kind="stable")
+    while len(order):
+        most = max(1, batch_size * TOKENS_PER_ROW // max(1, int(lengths[order[0]])))
+        size = min(batch_size, most)
+        yield order[:size]
+        order = order[size:]
+
+
+@contextmanager
+def _each_core_its_batch(device: torch.device):
+    """A `map` that computes as many batches at once as torch has threads, each batch in one of them.
+
+    Threads that share every matrix product wait for each other at its end, which costs small models half their time.
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield map
+        return
+    torch.set_num_threads(1)
+    try:
+        # The number of threads is one for each thread, too.
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool.map
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The tokens that both can take; None where neither says."""
+    limits = [tokenizer.model_max_length]
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and positions > 0:
+        # RoBERTa and its kin count positions from behind that of the padding token.
+        embeddings = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+        unused = [module.padding_idx + 1 for module in embeddings if getattr(module, "padding_idx", None) is not None]
+        limits.append(positions - max(unused, default=0))
+    shortest = min(limits)
+    return None if shortest > 10**9 else shortest  # a tokenizer without a limit says 10**30
+
+
+def _answer(scores: np.ndarray, labels: list[str]) -> tuple[str, float]:
+    best = int(np.argmax(scores))
+    return ("", math.nan) if math.isnan(scores[best]) else (labels[best], float(scores[best]))
+
+
+def _fields(scores: np.ndarray, labels: list[str], every: bool) -> list[str]:
+    label, probability = _answer(scores, labels)
+    return [label, *("" if math.isnan(p) else f"{p:.9g}" for p in (probability, *(scores.tolist() if every else [])))]
+
+
+def _explain(name: str, error: Exception) -> str:
+    if "trust_remote_code" in str(error):
+        return f"{name}: brings code of its own: read it, and give --trust_remote_code if you trust it"
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"{name}: cannot be loaded ({reason}): name the folder of a sequence classifier or one of the Hub; without a "
+        "network, one that was downloaded"
+    )

@@ -1,0 +1,62 @@
+"""Pretrained text models, and the same architectures from random weights."""
+
+import transformers
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from hfcls.arguments import PretrainedTextArguments, TextArguments
+from hfcls.corpus import Corpus, align_labels
+from hfcls.errors import InputError
+from hfcls.models.bert import bert_from_scratch
+from hfcls.preprocessing import tokenize_corpus
+from hfcls.tokenization import train_wordpiece_tokenizer
+from hfcls.training import Setup
+
+
+def build(
+    arguments: PretrainedTextArguments, training_args: transformers.TrainingArguments, corpus: Corpus, *, default: str
+) -> Setup:
+    """The model that the flags ask for: saved, from scratch, or pretrained (`default` is the Hub name of the recipe).
+
+    Raises:
+        InputError: the model cannot be loaded or does not fit the corpus.
+    """
+    if arguments.evaluate_only is not None:
+        return reload(arguments, training_args, corpus)
+    if arguments.from_scratch is not None:
+        tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=512)
+        rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
+        model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.labels, rows.max_length)
+        return Setup(corpus, tokenizer, rows, model, f"BERT {arguments.from_scratch}, from scratch")
+    name = arguments.model_name_or_path or default
+    tokenizer, model = load(name, corpus.labels)
+    rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
+    return Setup(corpus, tokenizer, rows, model, name, base_model=name)
+
+
+def reload(arguments: TextArguments, training_args: transformers.TrainingArguments, corpus: Corpus) -> Setup:
+    """The saved model of `--evaluate_only`, and the corpus with its labels numbered as the model numbers them."""
+    tokenizer, model = load(arguments.evaluate_only)
+    corpus = align_labels(corpus, model)
+    rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
+    return Setup(corpus, tokenizer, rows, model, arguments.evaluate_only)
+
+
+def load(name_or_path: str, labels: list[str] | None = None) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """Tokenizer and classifier of a Hub name or a folder, with a head for `labels` (None: the head it was saved with).
+
+    Raises:
+        InputError: it is not there, or there is no network.
+    """
+    head = {}
+    if labels is not None:
+        head = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+        model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder as "
+            f"--model_name_or_path, set HF_ENDPOINT to a mirror, or train with --from_scratch mini"
+        ) from error
+    return tokenizer, model

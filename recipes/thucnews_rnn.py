@@ -1,0 +1,46 @@
+"""Trains the baselines that BERT is compared with on THUCNews: recurrent, convolutional, n-grams.
+
+    accelerate launch recipes/thucnews_rnn.py --data_dir thucnews_titles --architecture ngram_linear
+    accelerate launch recipes/thucnews_rnn.py --data_dir thucnews_titles --cell gru --pooling attention \\
+        --embeddings embedding_Tencent.npz --vocab vocab.pkl
+
+The defaults are the published ones: hidden size 128, two layers, dropout 0.3, batches of 128, learning rate 1e-3,
+texts of 32 characters.
+"""
+
+from hfcls.arguments import BaselineArguments, parse
+from hfcls.errors import one_line_errors
+
+TASK = "thucnews_rnn"
+
+PUBLISHED = {
+    "max_length": "32",
+    "learning_rate": 1e-3,
+    "num_train_epochs": 10,
+    "per_device_train_batch_size": 128,
+    "per_device_eval_batch_size": 256,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.05,
+    "weight_decay": 0.01,
+    "label_smoothing_factor": 0.1,
+}
+
+
+def main():
+    arguments, training_args = parse(
+        BaselineArguments, task=TASK, description=__doc__, defaults=lambda given: PUBLISHED
+    )
+
+    from hfcls import baselines, training
+    from hfcls.corpus import load_corpus
+    from hfcls.data.thucnews import THUCNews
+
+    training.start(training_args)
+    corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
+    setup = baselines.build(arguments, training_args, corpus)
+    training.run(setup, arguments, training_args, task=TASK)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
