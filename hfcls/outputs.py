@@ -42,19 +42,12 @@ def write_json(path: Path, content: dict) -> None:
     part.replace(path)
 
 
-def write_predictions(path: Path, setup, logits: np.ndarray) -> None:
-    """One line a test row of `setup` (`training.Setup`): text, label, prediction, probabilities.
+def write_predictions(path: Path, texts: list[str], labels: np.ndarray, logits: np.ndarray, names: list[str]) -> None:
+    """One line a test row: text, label, prediction (empty where the logits are not finite), probabilities.
 
-    `logits` is (rows, classes); where they are not finite, the prediction is empty.
+    `labels` is (rows,), `logits` (rows, classes), `names` those of the classes.
     """
-    names = setup.corpus.labels
-    rows = zip(
-        setup.corpus.splits["test"]["text"],
-        setup.rows.test.labels,
-        metrics.predictions(logits),
-        metrics.probabilities(logits),
-        strict=True,
-    )
+    rows = zip(texts, labels, metrics.predictions(logits), metrics.probabilities(logits), strict=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label", "prediction", *names])

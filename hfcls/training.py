@@ -139,7 +139,8 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     output_dir = Path(training_args.output_dir)
     seconds = time.monotonic() - begun
     outputs.write_json(output_dir / "all_results.json", results)
-    outputs.write_predictions(output_dir / "predictions.csv", setup, test.predictions)
+    texts, labels = setup.corpus.splits["test"]["text"], setup.corpus.labels
+    outputs.write_predictions(output_dir / "predictions.csv", texts, setup.rows.test.labels, test.predictions, labels)
     outputs.write_json(
         output_dir / "run.json", outputs.describe_run(setup, arguments, training_args, task=task, seconds=seconds)
     )

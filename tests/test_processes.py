@@ -65,7 +65,7 @@ def test_accumulation_of_four_quarters_equals_the_whole(tmp_path):
     for record, flags in ((whole, "16"), (parts, "4 --gradient_accumulation_steps 4")):
         flags = f"--per_device_train_batch_size {flags} --train_sampling_strategy sequential"
         flags += " --max_steps 3 --logging_steps 1"
-        trainer, _ = worker.build(tmp_path / flags[-1], flags.split(), dropout=0.0)
+        trainer, _ = worker.build(tmp_path / str(len(losses)), flags.split(), dropout=0.0)
         trainer.args.load_best_model_at_end = False
         trainer.add_callback(record)
         trainer.train()

@@ -1,9 +1,15 @@
-"""A linear classifier of hashed n-grams, scaled by log-count ratios: the baseline to beat, trained in seconds."""
+"""A linear classifier of hashed n-grams, scaled by log-count ratios: the baseline to beat, trained in seconds.
+
+The file needs only torch and transformers: `save_pretrained` puts it beside the weights, and where hfcls is not
+installed `AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)` runs it from there.
+"""
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from huggingface_hub.dataclasses import strict
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
@@ -14,19 +20,22 @@ ORDER_SALT = 2**40  # above every token id, so that orders hash apart
 LOW_WORD = 2**32 - 1
 
 
+@strict
 class NgramLinearConfig(PreTrainedConfig):
-    """Configuration of `NgramLinearForSequenceClassification`.
+    """What an `NgramLinearForSequenceClassification` is made of.
 
     Args:
-        ngram_min, ngram_max: orders of the n-grams, in tokens.
-        num_buckets: size of the hash table, a power of two. A few times the distinct n-grams of the training texts
-            keeps collisions rare.
-        min_count: training texts that a bucket must occur in to become a feature.
+        ngram_min: tokens of the shortest n-grams.
+        ngram_max: tokens of the longest n-grams.
+        num_buckets: size of the hash table, a power of two up to 2**31; a few times the distinct n-grams of the
+            training texts, so that few collide. The saved model holds four bytes for each.
+        min_count: training texts that must share a bucket to make it a feature.
         smoothing: added to every count before the ratios are taken.
-        special_token_ids: tokens that are not text and in no n-gram.
-        loss: for texts with one label, "squared_hinge" (one class against the rest) or "cross_entropy".
-        logit_scale: logits per unit of hinge margin. A margin of one would leave all softmax probabilities alike.
-        num_features: buckets that became features; set by `fit_log_count_ratios`.
+        special_token_ids: tokens that are not text ([CLS], [SEP], …). No n-gram holds them.
+        loss: for one label a row, `"squared_hinge"`, each class against the rest, or `"cross_entropy"`.
+        logit_scale: logits per unit of score. Hinge scores lie around -1 and 1, which softmax would make uniform.
+        pad_token_id: without an `attention_mask`, this token marks padding.
+        num_features: buckets that are features; set by `fit_log_count_ratios`.
     """
 
     model_type = "ngram_linear"
@@ -35,161 +44,175 @@ class NgramLinearConfig(PreTrainedConfig):
     ngram_max: int = 3
     num_buckets: int = 2**22
     min_count: int = 2
-    smoothing: float | int = 1.0
+    smoothing: float | int = 0.5
     special_token_ids: list[int] | tuple[int, ...] = ()
-    loss: str = "squared_hinge"
-    logit_scale: float | int = 4.0
+    loss: Literal["squared_hinge", "cross_entropy"] = "squared_hinge"
+    logit_scale: float | int = 3.0
+    pad_token_id: int | None = 0
     num_features: int = 0
 
-    def __post_init__(self, **kwargs):
+    def validate_ngrams(self):
         if not 1 <= self.ngram_min <= self.ngram_max:
-            raise ValueError(f"ngram_min={self.ngram_min}, ngram_max={self.ngram_max}: give 1 <= ngram_min <= ngram_max")
-        if self.num_buckets < 2 or self.num_buckets & (self.num_buckets - 1) or self.num_buckets > 2**31:
+            raise ValueError(f"give 1 <= ngram_min <= ngram_max, not {self.ngram_min} and {self.ngram_max}")
+
+    def validate_num_buckets(self):
+        if self.num_buckets not in [2**bits for bits in range(1, 32)]:
             raise ValueError(f"num_buckets={self.num_buckets}: give a power of two up to 2**31")
-        if self.loss not in ("squared_hinge", "cross_entropy"):
-            raise ValueError(f"loss={self.loss!r}: give 'squared_hinge' or 'cross_entropy'")
-        super().__post_init__(**kwargs)
+
+    def validate_smoothing(self):
+        if self.smoothing <= 0:
+            raise ValueError(f"smoothing={self.smoothing}: give a positive number, or ratios become infinite")
 
 
 class NgramLinearForSequenceClassification(PreTrainedModel):
     """Linear text classifier after Wang & Manning (2012), https://aclanthology.org/P12-2018 (NB-SVM).
 
-    A text is the set of its n-grams, each counted once, with an invisible token before the first and after the last.
-    N-grams are hashed into buckets; the buckets that enough training texts share are the features. The score of class c
-    is `Σ_f r[f, c] · w[f, c] / √n + b[c]` over the n features of the text. The log-count ratios r say how much more
-    often a feature occurs in class c than outside it; `fit_log_count_ratios` takes them from the training data before
-    training starts. The weights w and b are trained. Only they get gradients, dense ones: any optimizer, clipping and
-    accumulation work.
+    A text is the set of its n-grams, each counted once, with a boundary token before the first token and after the
+    last. N-grams are hashed into buckets; buckets that enough training texts share are the features. The score of class
+    c is the sum of ratio[f, c] * weight[f, c] over the n features f of the text, divided by sqrt(n), plus bias[c].
+
+    The log-count ratios say how much more often a feature occurs in texts of the class than in others.
+    `fit_log_count_ratios` takes them from the training data, once, before training. Weights and biases are trained like
+    those of any model; their gradients are dense, so that clipping, accumulation and every optimizer work.
     """
 
     config: NgramLinearConfig
+    # The loss is a mean over its own batch: it is for Trainer to divide it by the accumulation steps.
     accepts_loss_kwargs = False
 
     def __init__(self, config: NgramLinearConfig):
         super().__init__(config)
         if config.num_labels < 2:
-            raise ValueError("log-count ratios need at least two classes: set num_labels")
-        shape = (config.num_features, config.num_labels)
-        self.register_buffer("feature_of_bucket", torch.full((config.num_buckets,), -1, dtype=torch.int32))
-        self.register_buffer("ratios", torch.zeros(shape))
-        self.weight = nn.Parameter(torch.zeros(shape))
+            raise ValueError(f"num_labels={config.num_labels}: log-count ratios compare classes, give at least two")
+        # Feature 0 stands for no feature: its ratios are zero.
+        self.register_buffer("feature_of_bucket", torch.zeros(config.num_buckets, dtype=torch.int32))
+        self.register_buffer("ratios", torch.zeros(config.num_features + 1, config.num_labels))
+        self.weight = nn.Parameter(torch.zeros(config.num_features + 1, config.num_labels))
         self.bias = nn.Parameter(torch.zeros(config.num_labels))
         self.post_init()
 
     @torch.no_grad()
-    def _init_weights(self, module):
-        if module is self:
-            init.constant_(self.feature_of_bucket, -1)
-            for tensor in (self.ratios, self.weight, self.bias):
-                init.zeros_(tensor)
+    def _init_weights(self, module: nn.Module) -> None:
+        for tensor in (self.feature_of_bucket, self.ratios, self.weight, self.bias):
+            init.zeros_(tensor)
 
-    def buckets(self, input_ids: torch.LongTensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Hash every n-gram of the texts.
+    def hash_ngrams(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, L) twice → the bucket of every n-gram, and whether there is one, (B, orders * (L + 2)) twice.
 
-        Args:
-            input_ids: token ids, (batch, length).
-            attention_mask: 0 at padding on either side, (batch, length).
-
-        Returns:
-            Buckets and whether an n-gram is there, both (batch, orders · (length + 2)). Repeated n-grams are repeated.
+        `attention_mask` is 0 where a token is padding. An n-gram that occurs twice is there twice.
         """
-        text = attention_mask.bool()
+        real = attention_mask != 0
         for token in self.config.special_token_ids:
-            text = text & (input_ids != token)
-        # Padding and special tokens go to the right; what remains is consecutive, so that n-grams span no hole.
-        order = (~text).int().argsort(dim=1, stable=True)
-        lengths = text.sum(1, keepdim=True) + 2
-        steps = torch.arange(input_ids.shape[1] + 2, device=input_ids.device)
-        # The token before the first is 0, the one after the last is 1, the vocabulary starts at 2.
-        tokens = F.pad(input_ids.gather(1, order) + 2, (1, 1)).masked_fill(steps == lengths - 1, 1)
+            real = real & (input_ids != token)
+        # Tokens to the front in their order: n-grams span no hole, wherever padding and special tokens were.
+        ids = input_ids.gather(1, real.logical_not().int().argsort(dim=1, stable=True))
+        # The boundaries are 0 and 1, tokens come after them.
+        lengths = real.sum(1, keepdim=True) + 2
+        steps = torch.arange(ids.shape[1] + 2, device=ids.device)
+        tokens = F.pad(ids + 2, (1, 1)).masked_fill(steps == lengths - 1, 1)
 
         state = torch.zeros_like(tokens)
-        hashes, present = [], []
-        for n in range(1, self.config.ngram_max + 1):
-            # `state` is the hash of the n - 1 tokens from each position on. 64-bit products wrap around.
-            following = F.pad(tokens, (0, n - 1))[:, n - 1 :]
-            state = (state + following + n * ORDER_SALT) * MULTIPLIER
+        buckets, present = [], []
+        for order in range(1, self.config.ngram_max + 1):
+            # `state` is the hash of the order - 1 tokens from each step on; here the next one joins. Products wrap.
+            joining = F.pad(tokens, (0, order - 1))[:, order - 1 :]
+            state = (state + joining + order * ORDER_SALT) * MULTIPLIER
+            # The high word is the mixed one. The mask turns an arithmetic shift into a logical one.
             state = state ^ ((state >> 32) & LOW_WORD)
-            if n >= self.config.ngram_min:
-                hashes.append(state & (self.config.num_buckets - 1))
-                present.append(steps <= lengths - n)
-        return torch.cat(hashes, dim=1), torch.cat(present, dim=1)
+            if order >= self.config.ngram_min:
+                buckets.append(state & (self.config.num_buckets - 1))
+                present.append(steps <= lengths - order)
+        return torch.cat(buckets, dim=1), torch.cat(present, dim=1)
 
-    def features(self, input_ids: torch.LongTensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features of the texts, each once: their indices and whether they count, both (batch, n-grams)."""
-        buckets, present = self.buckets(input_ids, attention_mask)
-        features = self.feature_of_bucket[buckets].masked_fill(~present, -1).sort(dim=1)[0]
-        repeated = F.pad(features[:, 1:] == features[:, :-1], (1, 0))
-        return features.clamp(min=0).long(), (features >= 0) & ~repeated
+    def features(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """(B, L) twice → the features of every text, each once, in no order and filled up with 0: (B, n-grams)."""
+        buckets, present = self.hash_ngrams(input_ids, attention_mask)
+        return _distinct(self.feature_of_bucket[buckets].masked_fill(~present, 0), absent=0)
 
     @torch.no_grad()
     def fit_log_count_ratios(self, batches: Iterable[Mapping[str, torch.Tensor]]) -> None:
-        """Choose the features and take their log-count ratios from one pass over the training data.
+        """Choose the features and take their log-count ratios, in one pass over the training data.
 
-        Call it before the optimizer is built: it replaces the parameters, all zero, by ones of the right shape.
+        Call it before an optimizer is made: it replaces `weight`. The counts take 4 * num_buckets * (num_labels + 1)
+        bytes for that time. Every process of a distributed run has to see all the data.
 
         Args:
-            batches: `input_ids` and `attention_mask` (batch, length), `labels` (batch,) class indices or
-                (batch, num_labels) zeros and ones.
+            batches: `input_ids` and `attention_mask` (B, L), `labels` (B,) int64, or (B, num_labels) of zeros and ones.
 
         Raises:
-            ValueError: no n-gram occurs in `min_count` texts.
+            ValueError: no n-gram is in `config.min_count` texts.
         """
-        config, device = self.config, self.bias.device
-        # Texts that hold a bucket: in each class, and in all. A row more takes what is not there.
-        inside = torch.zeros(config.num_buckets + 1, config.num_labels, device=device)
-        total = torch.zeros(config.num_buckets + 1, device=device)
+        num_labels, num_buckets, device = self.config.num_labels, self.config.num_buckets, self.bias.device
+        # Texts that hold a bucket, in all and by class. One bucket more takes what is absent.
+        texts = torch.zeros(num_buckets + 1, device=device)
+        of_class = torch.zeros(num_buckets + 1, num_labels, device=device)
         for batch in batches:
             labels = batch["labels"].to(device)
-            targets = F.one_hot(labels, config.num_labels) if labels.dim() == 1 else labels
-            buckets, present = self.buckets(batch["input_ids"].to(device), batch["attention_mask"].to(device))
-            buckets = buckets.masked_fill(~present, config.num_buckets).sort(dim=1)[0]
-            buckets[:, 1:].masked_fill_(buckets[:, 1:] == buckets[:, :-1], config.num_buckets)
-            buckets = buckets.flatten()
-            targets = targets.to(inside.dtype).repeat_interleave(len(buckets) // len(targets), dim=0)
-            inside.index_add_(0, buckets, targets)
-            total.index_add_(0, buckets, torch.ones_like(buckets, dtype=total.dtype))
+            targets = F.one_hot(labels, num_labels) if labels.dim() == 1 else labels
+            buckets, present = self.hash_ngrams(batch["input_ids"].to(device), batch["attention_mask"].to(device))
+            buckets = _distinct(buckets.masked_fill(~present, num_buckets), absent=num_buckets)
+            texts.index_add_(0, buckets.flatten(), texts.new_ones(buckets.numel()))
+            of_class.index_add_(0, buckets.flatten(), targets.float().repeat_interleave(buckets.shape[1], dim=0))
 
-        kept = (total[:-1] >= config.min_count).nonzero().squeeze(1)
+        kept = (texts[:-1] >= self.config.min_count).nonzero().squeeze(1)
         if len(kept) == 0:
-            raise ValueError(f"no n-gram occurs in min_count={config.min_count} training texts: lower min_count")
-        inside, total = inside[kept].double(), total[kept].double().unsqueeze(1)
-        outside = total - inside + config.smoothing
-        inside = inside + config.smoothing
-        self.ratios = (inside.log() - inside.sum(0).log() - outside.log() + outside.sum(0).log()).float()
-        self.feature_of_bucket.fill_(-1)[kept] = torch.arange(len(kept), dtype=torch.int32, device=device)
+            raise ValueError(f"no n-gram is in min_count={self.config.min_count} training texts: lower min_count")
+        inside = of_class[kept].double()
+        outside = texts[kept].double().unsqueeze(1) - inside
+        ratios = _log_share(inside + self.config.smoothing) - _log_share(outside + self.config.smoothing)
+        self.ratios = F.pad(ratios.float(), (0, 0, 1, 0))
         self.weight = nn.Parameter(torch.zeros_like(self.ratios))
         self.bias.zero_()
-        config.num_features = len(kept)
+        self.feature_of_bucket.zero_()[kept] = torch.arange(1, len(kept) + 1, dtype=torch.int32, device=device)
+        self.config.num_features = len(kept)
 
     def forward(
         self,
-        input_ids: torch.LongTensor,
+        input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
     ) -> SequenceClassifierOutput:
-        """Classify token ids (batch, length); `attention_mask`, of the same shape, is 0 at padding on either side."""
+        """Logits (B, num_labels), and the loss when `labels` are given.
+
+        Args:
+            input_ids: (B, L) int64.
+            attention_mask: (B, L), 0 where a token is padding. Absent: `input_ids != config.pad_token_id`, or all 1
+                when the config has no pad token.
+            labels: (B,) int64 for one label a row: `config.loss`; (B, num_labels) floats for several.
+
+        Raises:
+            RuntimeError: there are no features yet.
+        """
         if self.config.num_features == 0:
-            raise RuntimeError("the model has no features yet: call fit_log_count_ratios(batches) before training")
+            raise RuntimeError("the model has no features yet: call fit_log_count_ratios(batches) before training it")
         if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        features, counted = self.features(input_ids, attention_mask)
-        scale = counted / counted.sum(1, keepdim=True).clamp(min=1).sqrt()
-        weights = self.weight * self.ratios
-        scores = F.embedding_bag(features, weights, per_sample_weights=scale.to(weights.dtype), mode="sum") + self.bias
+            pad = self.config.pad_token_id
+            attention_mask = torch.ones_like(input_ids) if pad is None else input_ids != pad
+        features = self.features(input_ids, attention_mask)
+        summed = (F.embedding(features, self.weight) * F.embedding(features, self.ratios)).sum(1)
+        scores = summed / (features > 0).sum(1, keepdim=True).clamp(min=1).sqrt() + self.bias
+        logits = scores * self.config.logit_scale
         loss = None
-        if labels is not None:
-            loss = self._loss(scores, labels)
-        return SequenceClassifierOutput(loss=loss, logits=scores * self.config.logit_scale)
-
-    def _loss(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if self.config.loss == "squared_hinge" and labels.dim() == 1:
+        if labels is not None and labels.dim() == 1 and self.config.loss == "squared_hinge":
             sides = 2 * F.one_hot(labels, self.config.num_labels) - 1
-            return (1 - sides * scores).relu().square().sum(1).mean()
-        return self.loss_function(labels=labels, pooled_logits=scores, config=self.config)
+            loss = (1 - sides * scores).relu().square().sum(1).mean()
+        elif labels is not None:
+            loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-NgramLinearConfig.register_for_auto_class()
-NgramLinearForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")
+def _distinct(items: torch.Tensor, absent: int) -> torch.Tensor:
+    """Rows of (B, N) sorted, with `absent` in place of repetitions."""
+    items = items.sort(dim=1).values
+    return items.masked_fill(F.pad(items[:, 1:] == items[:, :-1], (1, 0)), absent)
+
+
+def _log_share(counts: torch.Tensor) -> torch.Tensor:
+    """Logarithms of the shares of (features, classes) in the sums of their columns."""
+    return counts.log() - counts.sum(0).log()
+
+
 AutoConfig.register(NgramLinearConfig.model_type, NgramLinearConfig, exist_ok=True)
 AutoModelForSequenceClassification.register(NgramLinearConfig, NgramLinearForSequenceClassification, exist_ok=True)
+NgramLinearConfig.register_for_auto_class()
+NgramLinearForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")

@@ -99,13 +99,12 @@ class TextCNNForSequenceClassification(PreTrainedModel):
             pad = self.config.pad_token_id
             attention_mask = torch.ones_like(input_ids) if pad is None else input_ids != pad
         real = attention_mask != 0
-        # Tokens to the front in their order, padding behind: left padding and holes become right padding. The id after
-        # the last one stands for padding, because its vector has to be zero whatever the tokenizer pads with.
-        padding = self.embeddings.num_embeddings
-        ids = input_ids.masked_fill(~real, padding).gather(1, (~real).int().argsort(dim=1, stable=True))
+        # Tokens to the front in their order, padding behind: left padding and holes become right padding. Ids are moved
+        # up by one, because padding needs an id of its own: its vector is zero whatever the tokenizer pads with.
+        ids = (input_ids + 1).masked_fill(~real, 0).gather(1, (~real).int().argsort(dim=1, stable=True))
+        ids = F.pad(ids, (0, max(self.config.filter_widths)))  # so that a window begins at every token
         tokens, positions = ids.unique(return_inverse=True)
-        vectors = self.embeddings(tokens.clamp(max=padding - 1)) * (tokens != padding).unsqueeze(1)
-        vectors = F.pad(vectors, (0, 0, 0, 1))  # a row of zeros for what `_largest` appends
+        vectors = self.embeddings((tokens - 1).clamp(min=0)) * (tokens > 0).unsqueeze(1)
         features = [self._largest(convolution, vectors, positions, real.sum(1)) for convolution in self.convolutions]
         logits = self.classifier(self.dropout(torch.cat(features, dim=1).relu()))
         loss = None
@@ -121,18 +120,17 @@ class TextCNNForSequenceClassification(PreTrainedModel):
 
         Args:
             convolution: its weights and bias are used.
-            vectors: distinct tokens and, as the last one, zeros: (T, D).
+            vectors: of the distinct tokens of the batch, (T, D).
             positions: which of them stands where, (B, L), texts to the left.
             lengths: of the texts, (B,).
         """
         filters, _, width = convolution.weight.shape
         # (T * width, filters): what a token adds to a window as its first, its second, … token.
         taps = F.linear(vectors, convolution.weight.permute(2, 0, 1).flatten(0, 1)).view(-1, filters)
-        padded = F.pad(positions, (0, width), value=len(vectors) - 1)
-        windows = padded.unfold(1, width, 1) * width + torch.arange(width, device=padded.device)  # (B, L + 1, width)
+        windows = positions.unfold(1, width, 1) * width + torch.arange(width, device=positions.device)  # (B, W, width)
         with torch.no_grad():
             values = F.embedding_bag(windows.flatten(0, 1), taps, mode="sum").view(*windows.shape[:2], filters)
-            starts = torch.arange(windows.shape[1], device=padded.device)
+            starts = torch.arange(windows.shape[1], device=positions.device)
             outside = starts >= (lengths.unsqueeze(1) - width + 1).clamp(min=1)
             values.masked_fill_(outside.unsqueeze(2), -torch.inf)
             # Not argmax, which takes 30 times as long on a CPU.

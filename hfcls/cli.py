@@ -1,0 +1,192 @@
+"""The `hfcls` command: what is done with finished models and runs, and many runs at once.
+
+Each verb's work is in a module of its own, imported when the verb is called: `hfcls --help` loads no torch.
+"""
+
+import argparse
+import difflib
+import sys
+
+from hfcls.errors import InputError, one_line_errors
+
+SWEEP_FLAGS = """
+Every other flag goes to the recipe. Values separated by commas span a grid, the last flag changing fastest:
+
+  hfcls sweep recipes/thucnews_bert.py --from_scratch mini --learning_rate 1e-3,3e-4 --seed 1,2,3
+
+A comma that belongs to a value is written \\, ; what is in quotes of its own ("'a,b'") or in brackets is one value.
+The same command again goes on where the sweep was interrupted.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake as one line, with the nearest name, instead of two screens of usage."""
+
+    def __init__(self, **options):
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message):
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+    def flags(self) -> list[str]:
+        return [flag for action in self._actions for flag in action.option_strings]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs one verb: exit code 2 and one line for what the user got wrong, 1 if runs of a sweep failed."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        with one_line_errors():
+            code = _run(argv)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+def _run(argv: list[str]) -> int:
+    parser, verbs = _parsers()
+    if not argv or argv[0] in ("-h", "--help"):
+        parser.print_help()
+        return 0 if argv else 2
+    verb = argv[0]
+    if verb not in verbs:
+        raise InputError(f"{verb} is not a command of hfcls{_nearest(verb, list(verbs), 'hfcls')}")
+    options, unknown = verbs[verb].parse_known_args(argv[1:])
+    if verb == "sweep":
+        return options.run(options, unknown)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        raise InputError(f"{flag} is not a flag of hfcls {verb}{_nearest(flag, verbs[verb].flags(), f'hfcls {verb}')}")
+    return options.run(options)
+
+
+def _nearest(name: str, known: list[str], program: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {near[0]}?" if near else f" (see {program} --help)"
+
+
+def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    parser = _Parser(prog="hfcls", description="What is done with finished models and runs, and many runs at once.")
+    verbs = parser.add_subparsers(metavar="COMMAND")
+
+    def verb(name: str, run, summary: str, **options) -> _Parser:
+        added = verbs.add_parser(name, help=summary, description=summary, **options)
+        added.set_defaults(run=run)
+        return added
+
+    predict = verb("predict", _predict, "classify texts, or a file of any length")
+    predict.add_argument("model", metavar="MODEL", help="the folder of a finished run, or a Hub name")
+    predict.add_argument("texts", metavar="TEXT", nargs="*")
+    predict.add_argument("--input", metavar="FILE", help=".csv, .jsonl or .txt (a text a line); - is standard input")
+    predict.add_argument("--output", metavar="FILE", help="the CSV file to write, or to go on with")
+    predict.add_argument("--text_column", default="text", help="the column of the texts [text]")
+    predict.add_argument("--batch_size", type=int, default=64, help="most texts of a batch [64]")
+    predict.add_argument("--all_probabilities", action="store_true", help="a column for each class as well")
+    predict.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
+
+    push = verb("push", _push, "upload the model of a finished run to the Hub")
+    push.add_argument("folder", metavar="DIR")
+    push.add_argument("repo", metavar="REPO", help="NAMESPACE/NAME, created if need be")
+    push.add_argument("--private", action="store_true", default=None, help="if it is created, make it private")
+
+    sweep = verb("sweep", _sweep, "run a recipe for every combination of settings", epilog=SWEEP_FLAGS)
+    sweep.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, before any flag")
+    sweep.add_argument(
+        "--output_dir",
+        metavar="DIR",
+        default="outputs/sweep",
+        help="a folder for each run and comparison.html [outputs/sweep]",
+    )
+    sweep.add_argument("--num_processes", type=int, default=1, help="of each run, one for each GPU [1]")
+    sweep.add_argument("--dry_run", action="store_true", help="print the commands only")
+    sweep.add_argument("--keep_checkpoints", action="store_true", help="leave checkpoint-* of finished runs")
+
+    compare = verb("compare", _compare, "put finished runs side by side in one HTML page")
+    compare.add_argument("runs", metavar="RUN", nargs="+", help="the folder of a finished run")
+    compare.add_argument("--output", metavar="FILE", default="compare.html", help="the page [compare.html]")
+    compare.add_argument("--markdown", action="store_true", help="print the tables, too")
+
+    report = verb("report", _report, "write the report of a finished run anew")
+    report.add_argument("run_folder", metavar="RUN")
+    return parser, verbs.choices
+
+
+def _predict(options: argparse.Namespace) -> int:
+    if bool(options.texts) == (options.input is not None):
+        raise InputError("give texts to classify, or --input FILE --output FILE")
+    if (options.input is None) != (options.output is None):
+        raise InputError("--input and --output go together")
+    if options.batch_size < 1:
+        raise InputError(f"--batch_size {options.batch_size}: give at least 1")
+
+    # What is wrong with the file is said before the model is loaded.
+    from hfcls.text_files import TextFile
+
+    texts = None if options.input is None else TextFile(options.input, options.text_column)
+
+    from hfcls.prediction import load_classifier, predict_file, predict_texts
+
+    if texts is not None and texts.encoding != "utf-8":
+        print(f"{options.input}: read as {texts.encoding.upper()}; the output is UTF-8", file=sys.stderr)
+    classifier = load_classifier(options.model, options.trust_remote_code)
+    if texts is None:
+        for text, (label, probability) in zip(options.texts, predict_texts(classifier, options.texts), strict=True):
+            print(f"{label:<14} {probability:.4f}  {text}")
+        return 0
+    rows = predict_file(
+        classifier,
+        texts,
+        options.output,
+        batch_size=options.batch_size,
+        all_probabilities=options.all_probabilities,
+    )
+    print(f"{options.output}: {rows:,} rows")
+    return 0
+
+
+def _push(options: argparse.Namespace) -> int:
+    from hfcls.hub import check_hub, files_to_push, push_folder
+
+    files_to_push(options.folder)  # that there is something to push is known before a repository is created
+    repo_id = check_hub(options.repo, private=options.private)
+    print(f"pushed to {push_folder(options.folder, repo_id)}")
+    return 0
+
+
+def _sweep(options: argparse.Namespace, recipe_flags: list[str]) -> int:
+    from hfcls.sweep import run_sweep
+
+    if options.num_processes < 1:
+        raise InputError(f"--num_processes {options.num_processes}: give at least 1")
+    failed = run_sweep(
+        options.recipe,
+        recipe_flags,
+        options.output_dir,
+        num_processes=options.num_processes,
+        dry_run=options.dry_run,
+        keep_checkpoints=options.keep_checkpoints,
+    )
+    return 1 if failed else 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from hfcls.report.comparison import compare
+    from hfcls.report.comparison_page import markdown, write_comparison
+
+    comparison = compare(options.runs)
+    if options.markdown:
+        print(markdown(comparison) + "\n")
+    print(f"comparison: {write_comparison(comparison, options.output)}")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from hfcls.report import write_report
+
+    print(f"report: {write_report(options.run_folder)}")
+    return 0
+
+
+if __name__ == "__main__":
+    main()

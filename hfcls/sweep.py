@@ -1,0 +1,251 @@
+"""Runs a recipe once for every combination of the values given for its flags, one run after the other."""
+
+import itertools
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hfcls.errors import InputError
+
+LAUNCHER = [sys.executable, "-m", "accelerate.commands.launch"]  # of this environment, whatever PATH says
+ENDING_SECONDS = 30  # that an interrupted run gets before it is killed
+
+_NOT_IN_NAMES = re.compile(r"[^\w.+-]+")  # what would be awkward in the name of a folder
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One combination: its folder, the words after the recipe's name, and the values that tell it from the others."""
+
+    name: str
+    folder: Path
+    flags: list[str]
+
+
+def plan(words: list[str], output_dir: str) -> list[PlannedRun]:
+    """The runs that `words` (flags and their values) ask for; the values of the last flag change fastest.
+
+    The values of a flag are separated by commas: `--learning_rate 1e-3,3e-4`. A comma that belongs to a value is
+    written `\\,`; what is in quotes of its own (`"'a,b'"`) or in brackets (JSON) is one value.
+
+    Raises:
+        InputError: a word that belongs to no flag, a flag or value given twice, or no value between two commas.
+    """
+    given = _group(words)
+    choices = {flag: _split(flag, values) for flag, values in given.items()}
+    varying = [flag for flag, values in choices.items() if len(values) > 1]
+    runs = []
+    for combination in itertools.product(*choices.values()):
+        values = dict(zip(choices, combination, strict=True))
+        name = "_".join(f"{flag.lstrip('-')}={_NOT_IN_NAMES.sub('-', values[flag][0])}" for flag in varying) or "run"
+        flags = [word for flag, chosen in values.items() for word in (flag, *chosen)]
+        folder = Path(output_dir, name)
+        runs.append(PlannedRun(name, folder, [*flags, "--output_dir", str(folder)]))
+    names = [run.name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"two runs would be called {name}: give each value once, and values that differ in letters"
+            )
+        if len(name.encode()) > 255:
+            raise InputError(f"{name}: too long for a folder: let fewer flags vary at once")
+    return runs
+
+
+def run_sweep(
+    recipe: str,
+    words: list[str],
+    output_dir: str,
+    *,
+    num_processes: int = 1,
+    dry_run: bool = False,
+    keep_checkpoints: bool = False,
+) -> int:
+    """Runs what `plan` gives and has not finished before, then writes `output_dir/comparison.html`.
+
+    A run that was interrupted goes on from its last checkpoint; one that fails is reported, and the others run. What a
+    run prints is appended to `log.txt` in its folder.
+
+    Returns:
+        The number of runs that failed.
+
+    Raises:
+        InputError: no such recipe, flags that make no plan, a folder whose run had other flags, or no GPUs for several
+            processes.
+    """
+    _check_recipe(recipe)
+    if num_processes > 1:
+        _check_gpus(num_processes)
+    runs = plan(words, output_dir)
+    launch = ["--quiet", "--num_machines", "1", "--num_processes", str(num_processes)]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", *(["--multi_gpu"] if num_processes > 1 else [])]
+    commands = [[*launch, recipe, *run.flags] for run in runs]
+    for run, command in zip(runs, commands, strict=True):
+        _check_same_command(run, _shown(command))
+    if dry_run:
+        for run, command in zip(runs, commands, strict=True):
+            print("# finished: " * _is_finished(run.folder) + _shown(command))
+        return 0
+
+    failed = []
+    for number, (run, command) in enumerate(zip(runs, commands, strict=True), start=1):
+        where = f"[{number}/{len(runs)}] {run.name}"
+        if _is_finished(run.folder):
+            print(f"{where}: finished before, {_result(run.folder)}", flush=True)
+        else:
+            print(f"{where}: running", flush=True)
+            begun = time.monotonic()
+            problem = _run(run, command)
+            if problem is not None:
+                failed.append(run)
+                print(f"{where}: failed, {problem}", flush=True)
+                continue
+            print(f"{where}: {_result(run.folder)} after {time.monotonic() - begun:.0f} s", flush=True)
+        if not keep_checkpoints:
+            for checkpoint in run.folder.glob("checkpoint-*"):
+                shutil.rmtree(checkpoint)
+
+    finished = [run.folder for run in runs if run not in failed]
+    if finished:
+        from hfcls.report.comparison import compare
+        from hfcls.report.comparison_page import markdown, write_comparison
+
+        comparison = compare(finished)
+        print(f"\n{markdown(comparison)}")
+        print(f"comparison: {write_comparison(comparison, Path(output_dir, 'comparison.html'))}")
+    if failed:
+        print(f"failed: {', '.join(run.name for run in failed)}")
+    return len(failed)
+
+
+def _group(words: list[str]) -> dict[str, list[str]]:
+    """Flags and the words that follow each."""
+    given = {}
+    flag = None
+    for word in words:
+        if word.startswith("--"):
+            flag, equals, value = word.partition("=")
+            if flag in given:
+                raise InputError(f"{flag} is given twice: separate its values by commas")
+            given[flag] = [value] if equals else []
+        elif flag is None:
+            raise InputError(f"{word}: belongs to no flag; the recipe comes first, then --flag value")
+        else:
+            given[flag].append(word)
+    return given
+
+
+def _split(flag: str, values: list[str]) -> list[list[str]]:
+    """The values to try, each as the words of one command."""
+    if len(values) != 1:
+        return [values]
+    (value,) = values
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return [[value[1:-1]]]
+    if value[:1] in ("{", "["):
+        return [[value]]
+    parts = [part.replace("\\,", ",") for part in re.split(r"(?<!\\),", value)]
+    if len(parts) > 1 and "" in parts:
+        raise InputError(f"{flag} {value}: no value between two commas; a comma of a value itself is written \\,")
+    return [[part] for part in parts]
+
+
+def _run(run: PlannedRun, command: list[str]) -> str | None:
+    """Runs the recipe to its end; returns what went wrong, None if nothing."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    log = run.folder / "log.txt"
+    with log.open("ab") as file:
+        if file.tell() == 0:
+            file.write(f"$ {_shown(command)}\n".encode())
+            file.flush()
+        process = subprocess.Popen(
+            # `auto` starts from the beginning where there is no checkpoint.
+            [*LAUNCHER, *command, "--resume_from_checkpoint", "auto"],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "TQDM_DISABLE": "1"},  # a log file is no terminal
+            start_new_session=True,
+        )
+        with _ended_with_this_process(process):
+            code = process.wait()
+    if code == 0 and _is_finished(run.folder):
+        return None
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    errors = [line.strip() for line in lines if re.match(r"(error|\w*Error)\b", line.strip())]
+    return f"exit code {code}{': ' + errors[-1] if errors else ''} (see {log})"
+
+
+@contextmanager
+def _ended_with_this_process(process: subprocess.Popen) -> Iterator[None]:
+    """Ends the launcher and what it started when the block is left early, by Ctrl-C or SIGTERM."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(ENDING_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_finished(folder: Path) -> bool:
+    try:
+        return all(json.loads((folder / name).read_bytes()) for name in ("all_results.json", "run.json"))
+    except (OSError, ValueError):
+        return False
+
+
+def _result(folder: Path) -> str:
+    results = json.loads((folder / "all_results.json").read_bytes())
+    return ", ".join(f"{name} {results[name]:.4f}" for name in ("test_accuracy", "test_f1") if name in results)
+
+
+def _shown(command: list[str]) -> str:
+    """The command as one would type it, without the values of secrets."""
+    words = list(command)
+    for index, word in enumerate(command[:-1]):
+        if word.startswith("--") and word.endswith("token"):
+            words[index + 1] = "***"
+    return shlex.join(["accelerate", "launch", *words])
+
+
+def _check_same_command(run: PlannedRun, command: str) -> None:
+    """The first line of a log is the command: a folder is not taken for the result of other flags."""
+    log = run.folder / "log.txt"
+    if log.is_file():
+        with log.open(encoding="utf-8", errors="replace") as file:
+            before = file.readline().strip().removeprefix("$ ")
+        if before != command:
+            raise InputError(f"{run.folder}: was run as `{before}`: give another --output_dir for other flags")
+    elif run.folder.is_dir() and any(run.folder.iterdir()):
+        raise InputError(f"{run.folder}: holds what is not of a sweep: give another --output_dir")
+
+
+def _check_recipe(recipe: str) -> None:
+    if not Path(recipe).is_file():
+        known = ", ".join(str(path) for path in sorted(Path("recipes").glob("*.py"))) or "none in ./recipes"
+        raise InputError(f"{recipe}: no such recipe; there are: {known}")
+
+
+def _check_gpus(num_processes: int) -> None:
+    import torch  # not needed to plan a sweep
+
+    if num_processes > torch.cuda.device_count():
+        raise InputError(
+            f"--num_processes {num_processes}: there are {torch.cuda.device_count()} GPUs, and each process needs one"
+        )
