@@ -136,6 +136,9 @@ class BaselineArguments(TextArguments):
     initialization: Literal["default", "xavier", "orthogonal"] = field(
         default="default", metadata={"help": "text_rnn: of the weights."}
     )
+    ngram_max: int = field(default=3, metadata={"help": "ngram_linear: tokens of the longest n-gram."})
+    min_count: int = field(default=2, metadata={"help": "ngram_linear: training texts that a feature must occur in."})
+    num_buckets: int = field(default=2**22, metadata={"help": "ngram_linear: size of the hash table, a power of two."})
 
 
 class _Parser(argparse.ArgumentParser):
@@ -254,12 +257,14 @@ def _hardware_defaults(given: dict) -> dict:
     """
     import torch
 
-    if torch.cuda.is_available() and not given.get("use_cpu"):
+    bf16 = False
+    use_cpu = given.get("use_cpu", False) or not torch.accelerator.is_available()
+    if use_cpu:
+        capabilities = torch.cpu.get_capabilities()
+        bf16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    elif torch.cuda.is_available():
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        return {"bf16": bf16 and not given.get("fp16"), "dataloader_pin_memory": True}
-    capabilities = torch.cpu.get_capabilities()
-    bf16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-    return {"bf16": bf16 and not given.get("fp16"), "dataloader_pin_memory": False}
+    return {"bf16": bf16 and not given.get("fp16"), "use_cpu": use_cpu, "dataloader_pin_memory": not use_cpu}
 
 
 def _print_help(arguments_class, task: str, description: str, defaults: Callable) -> None:

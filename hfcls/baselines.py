@@ -10,9 +10,9 @@ from hfcls.arguments import BaselineArguments
 from hfcls.collators import PaddingCollator
 from hfcls.corpus import Corpus
 from hfcls.embeddings import Vectors, load_vectors
-from hfcls.models.dpcnn import DpcnnConfig, DpcnnForSequenceClassification
+from hfcls.models.dpcnn import DPCNNConfig, DPCNNForSequenceClassification
 from hfcls.models.ngram_linear import NgramLinearConfig, NgramLinearForSequenceClassification
-from hfcls.models.text_cnn import TextCnnConfig, TextCnnForSequenceClassification
+from hfcls.models.text_cnn import TextCNNConfig, TextCNNForSequenceClassification
 from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassification
 from hfcls.preprocessing import TokenRows, tokenize_corpus
 from hfcls.pretrained import reload
@@ -68,7 +68,10 @@ def build_model(
         "label2id": {label: i for i, label in enumerate(labels)},
     }
     if arguments.architecture == "ngram_linear":
-        model = NgramLinearForSequenceClassification(NgramLinearConfig(**shared))
+        config = NgramLinearConfig(
+            ngram_max=arguments.ngram_max, min_count=arguments.min_count, num_buckets=arguments.num_buckets, **shared
+        )
+        model = NgramLinearForSequenceClassification(config)
         model.fit_log_count_ratios(DataLoader(rows, batch_size=512, collate_fn=PaddingCollator(tokenizer.pad_token_id)))
         return model
 
@@ -88,9 +91,9 @@ def build_model(
         )
         model = TextRNNForSequenceClassification(config)
     elif arguments.architecture == "text_cnn":
-        model = TextCnnForSequenceClassification(TextCnnConfig(**shared))
+        model = TextCNNForSequenceClassification(TextCNNConfig(**shared))
     else:
-        model = DpcnnForSequenceClassification(DpcnnConfig(**shared))
+        model = DPCNNForSequenceClassification(DPCNNConfig(**shared))
     if vectors is not None:
         with torch.no_grad():
             model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors.matrix))

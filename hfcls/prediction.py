@@ -67,7 +67,8 @@ class Classifier:
                 logits = self.model(**inputs).logits.float()
                 return self._scores(logits).cpu().numpy()
 
-        batches = list(_batches(lengths, batch_size))
+        # Padding on the left moves the positions of a decoder's tokens: then only texts of one length share a batch.
+        batches = list(_batches(lengths, batch_size, of_one_length=self.tokenizer.padding_side == "left"))
         result = np.empty((len(texts), self.model.config.num_labels), dtype=np.float32)
         with _each_core_its_batch(self.model.device) as map_batches:
             for rows, scores in zip(batches, map_batches(classify, batches), strict=True):
@@ -196,12 +197,14 @@ def _windows(rows: Iterator[list[str]], text: int) -> Iterator[list[list[str]]]:
         yield window
 
 
-def _batches(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+def _batches(lengths: np.ndarray, batch_size: int, of_one_length: bool) -> Iterator[np.ndarray]:
     """Numbers of rows of nearly equal length (rows,), the longest first, so that memory runs out at once or never."""
     order = np.argsort(-lengths, kind="stable")
     while len(order):
-        most = max(1, batch_size * TOKENS_PER_ROW // max(1, int(lengths[order[0]])))
-        size = min(batch_size, most)
+        longest = lengths[order[0]]
+        size = min(batch_size, max(1, batch_size * TOKENS_PER_ROW // max(1, longest)))
+        if of_one_length:
+            size = min(size, int((lengths[order] == longest).sum()))
         yield order[:size]
         order = order[size:]
 

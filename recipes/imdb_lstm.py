@@ -30,6 +30,18 @@ NEURAL = {
     "label_smoothing_factor": 0.1,
 }
 
+# A linear model on given ratios takes large steps and learns all it can in a few epochs. It sees whole reviews.
+NGRAMS = {
+    "tokens": "word",
+    "max_length": "4096",
+    "num_buckets": 2**24,
+    "min_count": 3,
+    "learning_rate": 2e-2,
+    "num_train_epochs": 2,
+    "per_device_train_batch_size": 256,
+    "per_device_eval_batch_size": 256,
+}
+
 
 @dataclass
 class ImdbArguments(BaselineArguments):
@@ -38,8 +50,12 @@ class ImdbArguments(BaselineArguments):
     )
 
 
+def defaults(given):
+    return NGRAMS if given.architecture == "ngram_linear" else NEURAL
+
+
 def main():
-    arguments, training_args = parse(ImdbArguments, task=TASK, description=__doc__, defaults=lambda given: NEURAL)
+    arguments, training_args = parse(ImdbArguments, task=TASK, description=__doc__, defaults=defaults)
 
     from hfcls import baselines, training
     from hfcls.corpus import load_corpus

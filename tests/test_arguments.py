@@ -56,8 +56,21 @@ def test_loss_as_criterion_is_the_smaller_the_better(tmp_path):
     assert not parsed(tmp_path, "--metric_for_best_model loss")[1].greater_is_better
 
 
-def test_bf16_is_off_with_a_flag(tmp_path):
-    assert not parsed(tmp_path, "--bf16 False")[1].bf16
+@pytest.mark.parametrize(("capability", "expected"), [("amx_bf16", True), ("avx512_bf16", True), ("avx512_f", False)])
+def test_bf16_where_the_cpu_computes_in_it(tmp_path, monkeypatch, capability, expected):
+    import torch
+
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
+    argv = ["--output_dir", str(tmp_path / "out")]
+
+    def bf16(*flags):
+        arguments = dict(task="task", description="", defaults=lambda given: {}, argv=[*argv, *flags])
+        return parse(PretrainedTextArguments, **arguments)[1].bf16
+
+    assert bf16() is expected
+    assert bf16("--bf16", "False") is False
+    assert bf16("--bf16") is True
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 MULTIPLIER = 0xBF58476D1CE4E5B9 - 2**64  # odd, as a signed 64-bit number; from splitmix64
 ORDER_SALT = 2**40  # above every token id, so that orders hash apart
 LOW_WORD = 2**32 - 1
+ABSENT = 2**63 - 1  # in place of a hash; sorts behind all others
 
 
 @strict
@@ -27,22 +28,19 @@ class NgramLinearConfig(PreTrainedConfig):
     Args:
         ngram_min: tokens of the shortest n-grams.
         ngram_max: tokens of the longest n-grams.
-        num_buckets: size of the hash table, a power of two up to 2**31; a few times the distinct n-grams of the
-            training texts, so that few collide. The saved model holds four bytes for each.
-        min_count: training texts that must share a bucket to make it a feature.
+        min_count: training texts that an n-gram must be in to become a feature.
         smoothing: added to every count before the ratios are taken.
         special_token_ids: tokens that are not text ([CLS], [SEP], …). No n-gram holds them.
         loss: for one label a row, `"squared_hinge"`, each class against the rest, or `"cross_entropy"`.
         logit_scale: logits per unit of score. Hinge scores lie around -1 and 1, which softmax would make uniform.
         pad_token_id: without an `attention_mask`, this token marks padding.
-        num_features: buckets that are features; set by `fit_log_count_ratios`.
+        num_features: set by `fit_log_count_ratios`.
     """
 
     model_type = "ngram_linear"
 
     ngram_min: int = 1
     ngram_max: int = 3
-    num_buckets: int = 2**22
     min_count: int = 2
     smoothing: float | int = 0.5
     special_token_ids: list[int] | tuple[int, ...] = ()
@@ -55,10 +53,6 @@ class NgramLinearConfig(PreTrainedConfig):
         if not 1 <= self.ngram_min <= self.ngram_max:
             raise ValueError(f"give 1 <= ngram_min <= ngram_max, not {self.ngram_min} and {self.ngram_max}")
 
-    def validate_num_buckets(self):
-        if self.num_buckets not in [2**bits for bits in range(1, 32)]:
-            raise ValueError(f"num_buckets={self.num_buckets}: give a power of two up to 2**31")
-
     def validate_smoothing(self):
         if self.smoothing <= 0:
             raise ValueError(f"smoothing={self.smoothing}: give a positive number, or ratios become infinite")
@@ -67,8 +61,8 @@ class NgramLinearConfig(PreTrainedConfig):
 class NgramLinearForSequenceClassification(PreTrainedModel):
     """Linear text classifier after Wang & Manning (2012), https://aclanthology.org/P12-2018 (NB-SVM).
 
-    A text is the set of its n-grams, each counted once, with a boundary token before the first token and after the
-    last. N-grams are hashed into buckets; buckets that enough training texts share are the features. The score of class
+    A text is the set of its n-grams, with a boundary token before the first token and after the last. An n-gram is
+    known by a 64-bit hash of its token ids; those that enough training texts share are the features. The score of class
     c is the sum of ratio[f, c] * weight[f, c] over the n features f of the text, divided by sqrt(n), plus bias[c].
 
     The log-count ratios say how much more often a feature occurs in texts of the class than in others.
@@ -84,8 +78,8 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         super().__init__(config)
         if config.num_labels < 2:
             raise ValueError(f"num_labels={config.num_labels}: log-count ratios compare classes, give at least two")
-        # Feature 0 stands for no feature: its ratios are zero.
-        self.register_buffer("feature_of_bucket", torch.zeros(config.num_buckets, dtype=torch.int32))
+        # The last feature stands for no feature: it has the hash ABSENT, and its ratios are zero.
+        self.register_buffer("hashes", torch.full((config.num_features + 1,), ABSENT))
         self.register_buffer("ratios", torch.zeros(config.num_features + 1, config.num_labels))
         self.weight = nn.Parameter(torch.zeros(config.num_features + 1, config.num_labels))
         self.bias = nn.Parameter(torch.zeros(config.num_labels))
@@ -93,13 +87,14 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        for tensor in (self.feature_of_bucket, self.ratios, self.weight, self.bias):
+        init.constant_(self.hashes, ABSENT)
+        for tensor in (self.ratios, self.weight, self.bias):
             init.zeros_(tensor)
 
-    def hash_ngrams(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, L) twice → the bucket of every n-gram, and whether there is one, (B, orders * (L + 2)) twice.
+    def hash_ngrams(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """(B, L) twice → the hashes of every text's n-grams, each once and ABSENT for the rest, (B, orders * (L + 2)).
 
-        `attention_mask` is 0 where a token is padding. An n-gram that occurs twice is there twice.
+        `attention_mask` is 0 where a token is padding.
         """
         real = attention_mask != 0
         for token in self.config.special_token_ids:
@@ -112,29 +107,25 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         tokens = F.pad(ids + 2, (1, 1)).masked_fill(steps == lengths - 1, 1)
 
         state = torch.zeros_like(tokens)
-        buckets, present = [], []
+        hashes = []
         for order in range(1, self.config.ngram_max + 1):
             # `state` is the hash of the order - 1 tokens from each step on; here the next one joins. Products wrap.
             joining = F.pad(tokens, (0, order - 1))[:, order - 1 :]
             state = (state + joining + order * ORDER_SALT) * MULTIPLIER
-            # The high word is the mixed one. The mask turns an arithmetic shift into a logical one.
+            # The mask turns an arithmetic shift into a logical one.
             state = state ^ ((state >> 32) & LOW_WORD)
             if order >= self.config.ngram_min:
-                buckets.append(state & (self.config.num_buckets - 1))
-                present.append(steps <= lengths - order)
-        return torch.cat(buckets, dim=1), torch.cat(present, dim=1)
-
-    def features(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """(B, L) twice → the features of every text, each once, in no order and filled up with 0: (B, n-grams)."""
-        buckets, present = self.hash_ngrams(input_ids, attention_mask)
-        return _distinct(self.feature_of_bucket[buckets].masked_fill(~present, 0), absent=0)
+                hashes.append(state.masked_fill(steps > lengths - order, ABSENT))
+        hashes = torch.cat(hashes, dim=1).sort(dim=1).values
+        repeated = F.pad(hashes[:, 1:] == hashes[:, :-1], (1, 0))
+        return hashes.masked_fill(repeated, ABSENT)
 
     @torch.no_grad()
     def fit_log_count_ratios(self, batches: Iterable[Mapping[str, torch.Tensor]]) -> None:
         """Choose the features and take their log-count ratios, in one pass over the training data.
 
-        Call it before an optimizer is made: it replaces `weight`. The counts take 4 * num_buckets * (num_labels + 1)
-        bytes for that time. Every process of a distributed run has to see all the data.
+        Call it before an optimizer is made: it replaces `weight`. Every process of a distributed run has to see all the
+        data. Memory: some 12 * (num_labels + 3) bytes for each distinct n-gram.
 
         Args:
             batches: `input_ids` and `attention_mask` (B, L), `labels` (B,) int64, or (B, num_labels) of zeros and ones.
@@ -142,29 +133,34 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         Raises:
             ValueError: no n-gram is in `config.min_count` texts.
         """
-        num_labels, num_buckets, device = self.config.num_labels, self.config.num_buckets, self.bias.device
-        # Texts that hold a bucket, in all and by class. One bucket more takes what is absent.
-        texts = torch.zeros(num_buckets + 1, device=device)
-        of_class = torch.zeros(num_buckets + 1, num_labels, device=device)
+        num_labels, device = self.config.num_labels, self.bias.device
+        hashes, counts = self.hashes[:0], torch.zeros(0, num_labels + 1, device=device)
+        waiting, waiting_size = [], 0
         for batch in batches:
             labels = batch["labels"].to(device)
             targets = F.one_hot(labels, num_labels) if labels.dim() == 1 else labels
-            buckets, present = self.hash_ngrams(batch["input_ids"].to(device), batch["attention_mask"].to(device))
-            buckets = _distinct(buckets.masked_fill(~present, num_buckets), absent=num_buckets)
-            texts.index_add_(0, buckets.flatten(), texts.new_ones(buckets.numel()))
-            of_class.index_add_(0, buckets.flatten(), targets.float().repeat_interleave(buckets.shape[1], dim=0))
+            found = self.hash_ngrams(batch["input_ids"].to(device), batch["attention_mask"].to(device))
+            # The texts of each class that an n-gram is in and, in the last column, all of them.
+            targets = F.pad(targets.float(), (0, 1), value=1).repeat_interleave((found != ABSENT).sum(1), dim=0)
+            waiting.append((found[found != ABSENT], targets))
+            waiting_size += len(targets)
+            # Adding up only as much again as there is sorts every n-gram a few times, not once a batch.
+            if waiting_size > len(hashes):
+                hashes, counts = _add_up([(hashes, counts), *waiting])
+                waiting, waiting_size = [], 0
+        hashes, counts = _add_up([(hashes, counts), *waiting])
 
-        kept = (texts[:-1] >= self.config.min_count).nonzero().squeeze(1)
-        if len(kept) == 0:
+        kept = counts[:, -1] >= self.config.min_count
+        if not kept.any():
             raise ValueError(f"no n-gram is in min_count={self.config.min_count} training texts: lower min_count")
-        inside = of_class[kept].double()
-        outside = texts[kept].double().unsqueeze(1) - inside
+        counts = counts[kept].double()
+        inside, outside = counts[:, :-1], counts[:, -1:] - counts[:, :-1]
         ratios = _log_share(inside + self.config.smoothing) - _log_share(outside + self.config.smoothing)
-        self.ratios = F.pad(ratios.float(), (0, 0, 1, 0))
+        self.hashes = torch.cat([hashes[kept], hashes.new_tensor([ABSENT])])
+        self.ratios = F.pad(ratios.float(), (0, 0, 0, 1))
         self.weight = nn.Parameter(torch.zeros_like(self.ratios))
         self.bias.zero_()
-        self.feature_of_bucket.zero_()[kept] = torch.arange(1, len(kept) + 1, dtype=torch.int32, device=device)
-        self.config.num_features = len(kept)
+        self.config.num_features = len(ratios)
 
     def forward(
         self,
@@ -188,9 +184,12 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         if attention_mask is None:
             pad = self.config.pad_token_id
             attention_mask = torch.ones_like(input_ids) if pad is None else input_ids != pad
-        features = self.features(input_ids, attention_mask)
+        hashes = self.hash_ngrams(input_ids, attention_mask)
+        features = torch.searchsorted(self.hashes, hashes)
+        features = features.masked_fill(self.hashes[features] != hashes, self.config.num_features)
         summed = (F.embedding(features, self.weight) * F.embedding(features, self.ratios)).sum(1)
-        scores = summed / (features > 0).sum(1, keepdim=True).clamp(min=1).sqrt() + self.bias
+        known = (features < self.config.num_features).sum(1, keepdim=True)
+        scores = summed / known.clamp(min=1).sqrt() + self.bias
         logits = scores * self.config.logit_scale
         loss = None
         if labels is not None and labels.dim() == 1 and self.config.loss == "squared_hinge":
@@ -201,10 +200,11 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-def _distinct(items: torch.Tensor, absent: int) -> torch.Tensor:
-    """Rows of (B, N) sorted, with `absent` in place of repetitions."""
-    items = items.sort(dim=1).values
-    return items.masked_fill(F.pad(items[:, 1:] == items[:, :-1], (1, 0)), absent)
+def _add_up(parts: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pairs of hashes (N,) and counts (N, columns) → distinct hashes, sorted, and the sums of their counts."""
+    hashes, counts = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    hashes, rows = hashes.unique(return_inverse=True)
+    return hashes, counts.new_zeros(len(hashes), counts.shape[1]).index_add_(0, rows, counts)
 
 
 def _log_share(counts: torch.Tensor) -> torch.Tensor:

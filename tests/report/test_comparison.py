@@ -1,0 +1,360 @@
+"""The comparison against scikit-learn, SciPy and numpy; what cannot be compared is refused and said."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from hfcls import cli
+from hfcls.errors import InputError
+from hfcls.report.comparison import compare
+from hfcls.report.comparison_page import markdown, render, write_comparison
+from hfcls.statistics import bootstrap_intervals
+
+NAMES = ["财经", "体育", "游戏"]
+ROWS = 200
+HOSTILE = '<script>alert(1)</script> & "x" | y'
+
+
+def _history(accuracies, **entry):
+    return [
+        {"eval_accuracy": accuracy, "step": 10 * epoch, "epoch": float(epoch), **entry}
+        for epoch, accuracy in enumerate(accuracies, start=1)
+    ]
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    def make(
+        name: str,
+        noise: int,
+        *,
+        strength: float = 2.0,
+        names=NAMES,
+        rows: int = ROWS,
+        text: str = "第{}条",
+        history: list | None = None,
+        command: str = "accelerate launch recipes/x.py",
+        about: dict | None = None,
+        **settings,
+    ):
+        """A finished run; `noise` seeds the model's errors, the test rows are the same for every run of `rows`."""
+        labels = np.random.default_rng(0).integers(len(names), size=rows)
+        logits = np.random.default_rng(noise).normal(size=(rows, len(names)))
+        logits[np.arange(rows), labels] += strength
+        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        predicted = probabilities.argmax(axis=1)
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        with open(folder / "predictions.csv", "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "label", "prediction", *names])
+            for row, (label, answer) in enumerate(zip(labels, predicted, strict=True)):
+                shares = map(repr, probabilities[row].tolist())
+                writer.writerow([text.format(row), names[label], names[answer], *shares])
+        split = {"rows": rows, "labels": dict.fromkeys(names, rows // len(names)), "length": None}
+        run = {
+            "task": "x",
+            "command": command,
+            "started": "2026-01-31T12:00:00+00:00",
+            "seconds": 5.0,
+            "model": {"name": "BERT mini", "architecture": "Bert", "base_model": None, "parameters": 4_900_000},
+            "language": "zh",
+            "labels": list(names),
+            "data": {
+                "name": "THUCNews",
+                "source": "titles",
+                "splits": {"train": split, "test": split},
+                "max_length": 32,
+                "covered": None,
+                "notes": [],
+            },
+            "settings": {"learning_rate": 1e-3, "seed": 1, "optim": "adamw"} | settings,
+            "versions": {"torch": "2.13.0"},
+            "hardware": {"cpu": "Xeon", "cores": 2, "memory_gb": 24, "gpus": []},
+            "precision": "float32",
+            "processes": 1,
+        } | (about or {})
+        areas = [roc_auc_score(labels == index, probabilities[:, index]) for index in range(len(names))]
+        results = {
+            "test_accuracy": accuracy_score(labels, predicted),
+            "test_f1": f1_score(labels, predicted, average="macro"),
+            "test_roc_auc": float(np.mean(areas)),
+            "train_runtime": 75.0,
+            "train_samples_per_second": 1234.5,
+        }
+        contents = {"run": run, "all_results": results}
+        if history is not None:
+            contents["trainer_state"] = {"log_history": history, "best_global_step": None}
+        for file_name, content in contents.items():
+            (folder / f"{file_name}.json").write_text(json.dumps(content), encoding="utf-8")
+        return folder
+
+    return make
+
+
+class Page(HTMLParser):
+    """Tables as rows of text, by section; all text; the tags."""
+
+    def __init__(self, source: str):
+        super().__init__()
+        self.tables, self.text, self.tags, self.section, self._style = {}, "", [], "", False
+        self.feed(source)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._style = tag == "style"
+        if tag == "section":
+            self.section = dict(attributes)["id"]
+            self.tables[self.section] = []
+        elif tag == "tr":
+            self.tables[self.section].append([])
+        elif tag in ("td", "th"):
+            self.tables[self.section][-1].append("")
+
+    def handle_endtag(self, tag):
+        self._style = False
+        if tag in ("td", "th"):
+            self.tables[self.section][-1][-1] = self.tables[self.section][-1][-1].strip()
+
+    def handle_data(self, data):
+        if not self._style:
+            self.text += data
+            if self.section and self.tables[self.section] and self.tables[self.section][-1]:
+                self.tables[self.section][-1][-1] += data
+
+
+def test_scores_intervals_and_the_order(make_run):
+    comparison = compare([make_run("weak", 1, strength=1.0), make_run("strong", 2, strength=3.0)])
+    assert [one.name for one in comparison.runs] == ["strong", "weak"]
+    header, *rows = Page(render(comparison)).tables["runs"]
+    assert header[:4] == ["run", "test accuracy, 95 % interval", "", "p against best"]
+    for one, row in zip(comparison.runs, rows, strict=True):
+        for name, cell in (("accuracy", row[1]), ("f1", row[-6])):
+            low, high = one.scores.intervals[name]
+            assert cell == f"{one.results[f'test_{name}']:.4f} {low:.4f} – {high:.4f}"
+        assert row[-5] == f"{one.results['test_roc_auc']:.4f}"
+        assert row[-3:] == ["1 min 15 s", "1,234", "4,900,000"] or row[-3:] == ["1 min 15 s", "1,235", "4,900,000"]
+
+
+def test_p_value_against_the_exact_binomial_test(make_run):
+    folders = [make_run("a", 1, strength=2.2), make_run("b", 2), make_run("c", 3, strength=2.1)]
+    comparison = compare(folders)
+    best = comparison.best
+    assert best is comparison.runs[0]
+    assert (best.p_value, best.refusal) == (None, "")
+    for one in comparison.runs[1:]:
+        only_one = int((one.correct & ~best.correct).sum())
+        only_best = int((best.correct & ~one.correct).sum())
+        exact = binomtest(only_one, only_one + only_best).pvalue
+        assert one.p_value == pytest.approx(exact, abs=0.02)  # chi-square from 25 discordant rows on
+        assert one.refusal == ""
+
+
+def test_only_what_differs_is_a_setting(make_run):
+    a = make_run("a", 1, learning_rate=1e-3, truncation="head")
+    b = make_run("b", 2, learning_rate=3e-4, truncation="head", about={"precision": "bf16"})
+    c = make_run(
+        "c", 3, warmup_steps=0.1, command="x --fp16 --adam_beta2=0.9 --output_dir c --seed 1 --truncation head"
+    )
+    comparison = compare([a, b, c])
+    settings = {one.name: one.settings for one in comparison.runs}
+    assert comparison.settings == ["learning_rate", "truncation", "precision", "warmup_steps", "fp16", "adam_beta2"]
+    assert settings["b"] == {
+        "learning_rate": 3e-4,
+        "truncation": "head",
+        "precision": "bf16",
+        "warmup_steps": None,
+        "fp16": None,
+        "adam_beta2": None,
+    }
+    assert (settings["c"]["fp16"], settings["c"]["adam_beta2"]) == ("True", "0.9")
+    assert "The runs differ in learning_rate, truncation, precision," in Page(render(comparison)).text
+
+
+def test_the_model_is_named_once(make_run):
+    tiny = {"model": {"name": "BERT tiny", "architecture": "Bert", "base_model": None, "parameters": 1}}
+    runs = [make_run("a", 1, from_scratch="mini"), make_run("b", 2, from_scratch="tiny", about=tiny)]
+    assert compare(runs).settings == ["model"]
+    runs.append(make_run("c", 3, from_scratch="other"))
+    assert compare(runs).settings == ["model", "from_scratch"]
+
+
+def test_means_over_seeds(make_run):
+    folders = [
+        make_run(f"{rate}_{seed}", 10 * seed + index, strength=2 + index, learning_rate=rate, seed=seed)
+        for index, rate in enumerate([1e-3, 3e-4])
+        for seed in (1, 2, 3)
+    ]
+    other_machine = {"hardware": {"cpu": "EPYC", "cores": 2, "memory_gb": 24, "gpus": []}}
+    folders.append(make_run("3e-4_4", 44, strength=3, learning_rate=3e-4, seed=4, about=other_machine))
+    folders.append(make_run("alone", 50, learning_rate=1e-5))
+    comparison = compare(folders)
+    groups = comparison.groups
+    assert [group.settings for group in groups if len(group.runs) > 1] == [
+        {"learning_rate": 3e-4},
+        {"learning_rate": 1e-3},
+    ]
+    assert [len(group.runs) for group in groups if len(group.runs) > 1] == [4, 3]
+    best = groups[0]
+    for name in ("accuracy", "f1", "roc_auc"):
+        values = [one.results[f"test_{name}"] for one in best.runs]
+        assert best.means[name] == pytest.approx((np.mean(values), np.std(values, ddof=1)))
+    row = Page(render(comparison)).tables["seeds"][1]
+    assert row[:3] == ["0.0003", "4", f"{best.means['accuracy'][0]:.4f} ± {best.means['accuracy'][1]:.4f}"]
+    assert f"| 0.0003 | 4 | {best.means['accuracy'][0]:.4f} ± {best.means['accuracy'][1]:.4f} |" in markdown(comparison)
+
+
+def test_no_means_without_seeds(make_run):
+    comparison = compare([make_run("a", 1), make_run("b", 2, learning_rate=0.1)])
+    assert "seeds" not in Page(render(comparison)).tables
+    assert "Mean" not in markdown(comparison)
+
+
+def test_what_cannot_be_tested_is_said(make_run):
+    folders = [
+        make_run("a", 1),
+        make_run("b", 2),
+        make_run("fewer", 3, rows=120, strength=9.0, seed=2),
+        make_run("texts", 4, text="Zeile {}", seed=3),
+        make_run("classes", 5, names=["财经", "体育", "科技"], seed=4),
+    ]
+    comparison = compare(folders)
+    assert comparison.best.name in "ab"  # the most accurate run has test rows of its own
+    found = {one.name: (one.p_value, one.refusal) for one in comparison.runs}
+    assert found["fewer"] == (None, "other test rows: 120 instead of 200")
+    assert found["texts"] == (None, "other test rows: as many, but not the same texts and labels in the same order")
+    assert found["classes"] == (None, "other classes: without 游戏 and with 科技")
+    assert all(len(group.runs) == 1 for group in comparison.groups if group.runs[0].name not in "ab")
+    page = Page(render(comparison))
+    for name in ("fewer", "texts", "classes"):
+        assert f"{name} cannot be compared with the best: {found[name][1]}." in page.text
+        assert f"{name}: not tested against {comparison.best.name}, {found[name][1]}" in markdown(comparison)
+    assert {row[3] for row in page.tables["runs"][1:]} >= {"best", "other test rows", "other classes"}
+
+
+def test_classes_in_another_order_are_the_same_classes(make_run):
+    a, b = make_run("a", 1), make_run("b", 1)
+    with open(b / "predictions.csv", encoding="utf-8", newline="") as file:
+        rows = [[*row[:3], row[4], row[5], row[3]] for row in csv.reader(file)]
+    with open(b / "predictions.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    run = json.loads((b / "run.json").read_text(encoding="utf-8"))
+    (b / "run.json").write_text(json.dumps(run | {"labels": rows[0][3:]}), encoding="utf-8")
+    comparison = compare([a, b])
+    assert comparison.runs[1].p_value == 1.0
+    assert "in the order" not in Page(render(comparison)).text
+
+
+def test_curves(make_run):
+    last_is_repeated = [*_history([0.5, 0.7, 0.6]), {"eval_accuracy": 0.7, "step": 30, "epoch": 3.0}]
+    a = make_run("a", 1, history=last_is_repeated)
+    b = make_run("b", 2, history=[{"loss": 1.0, "step": 5}, *_history([0.4, float("nan"), 0.8])], learning_rate=1e-2)
+    page = render(compare([a, b, make_run("untrained", 3, learning_rate=1e-1)]))
+    assert (
+        re.findall(r"<title>(\d): (0\.\d+)</title>", page).sort()
+        == [
+            ("1", "0.5000"),
+            ("2", "0.7000"),
+            ("3", "0.6000"),
+            ("1", "0.4000"),
+            ("3", "0.8000"),
+        ].sort()
+    )
+    assert page.count('<path class="line"') == 2
+    assert "epoch</text>" in page
+    steps = [{"eval_accuracy": 0.5, "step": 7}]
+    assert "step</text>" in render(compare([a, make_run("steps", 4, history=steps)]))
+    assert "none of the runs has an evaluation" in render(compare([make_run("none", 5)]))
+
+
+def test_sixty_runs_stay_small(make_run):
+    folders = [
+        make_run(f"{rate}_{seed}", seed, rows=60, learning_rate=rate, seed=seed, history=_history([0.5, 0.6]))
+        for rate in range(30)
+        for seed in (1, 2)
+    ]
+    page = render(compare(folders))
+    assert len(Page(page).tables["runs"]) == 61
+    assert page.count('aria-label="Confusion matrix"') == 24
+    assert "Shown are 24 of 30" in page
+    assert len(page) < 300_000
+    assert len(set(re.findall(r'<g class="(\w+)"', page))) == 6  # five colours and grey
+
+
+def test_confusion_is_drawn_for_each_setting(make_run):
+    folders = [make_run("a", 1), make_run("b", 2, seed=2), make_run("c", 3, learning_rate=1.0)]
+    page = render(compare(folders))
+    assert page.count('aria-label="Confusion matrix"') == 2
+    assert "in the order 财经, 体育, 游戏" in page
+    assert "Of runs that differ in the seed only, the most accurate is shown." in page
+
+
+def test_nothing_of_a_run_is_taken_for_html_or_moves_the_cursor(make_run):
+    about = {"model": {"name": HOSTILE + "\x1b[2J\n", "architecture": "x", "base_model": HOSTILE, "parameters": 1}}
+    names = [HOSTILE, "b\u202e", "c"]
+    folders = [
+        make_run("<b>bold", 1, names=names, about=about, history=_history([0.5])),
+        make_run("plain", 2, command=f"x --note {HOSTILE}", **{HOSTILE: HOSTILE}),
+    ]
+    comparison = compare(folders)
+    source = render(comparison)
+    page = Page(source)
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "img", "b\u202e"})
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert HOSTILE in page.text
+    assert "\u202e" not in source
+    assert "http" not in re.sub(r"http-equiv", "", source)
+    table = markdown(comparison)
+    assert "\x1b" not in table
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.split("\n\n")[0].splitlines()}) == 1
+
+
+def test_names_are_paths_below_what_they_share(make_run):
+    comparison = compare([make_run("x/seed1", 1), make_run("y/z/seed1", 2)])
+    assert sorted(one.name for one in comparison.runs) == ["x/seed1", "y/z/seed1"]
+
+
+def test_the_command_writes_the_page_and_prints_the_table(make_run, tmp_path, capsys):
+    folders = [make_run("a", 1), make_run("b", 2, learning_rate=1e-2)]
+    output = tmp_path / "new" / "compare.html"
+    with pytest.raises(SystemExit) as end:
+        cli.main(["compare", *map(str, folders), "--output", str(output), "--markdown"])
+    assert end.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed == f"{markdown(compare(folders))}\n\ncomparison: {output}\n"
+    assert output.read_text(encoding="utf-8") == render(compare(folders))
+
+
+def test_the_report_is_written_anew(make_run, capsys):
+    folder = make_run("a", 1)
+    with pytest.raises(SystemExit) as end:
+        cli.main(["report", str(folder)])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"report: {folder / 'report.html'}\n"
+    low, _ = bootstrap_intervals(*_labels_and_predictions(folder), 3)["accuracy"]
+    assert f"{low:.4f}" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def _labels_and_predictions(folder):
+    with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [np.array([NAMES.index(row[column]) for row in rows]) for column in ("label", "prediction")]
+
+
+def test_runs_that_cannot_be_read(make_run, tmp_path):
+    folder = make_run("a", 1)
+    with pytest.raises(InputError, match="a: is given twice"):
+        compare([folder, f"{folder}/."])
+    with pytest.raises(InputError, match="run.json: No such file"):
+        compare([folder, tmp_path / "nowhere"])
+    with pytest.raises(InputError, match="Is a directory"):
+        write_comparison(compare([folder]), tmp_path)
+    (folder / "all_results.json").write_text('{"test_accuracy": 0.1, "test_f1": 0.1, "test_roc_auc": 0.1}')
+    with pytest.raises(InputError, match="stale"):
+        compare([folder])
