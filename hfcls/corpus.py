@@ -96,7 +96,7 @@ def align_labels(corpus: Corpus, model: transformers.PreTrainedModel) -> Corpus:
     Raises:
         InputError: the names differ.
     """
-    label2id = {str(name): i for name, i in model.config.label2id.items()}
+    label2id = {str(name): i for name, i in sorted(model.config.label2id.items(), key=lambda item: item[1])}
     if set(label2id) != set(corpus.labels):
         raise InputError(
             f"the model's classes ({', '.join(label2id)}) are not those of the corpus ({', '.join(corpus.labels)}): "

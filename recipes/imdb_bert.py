@@ -14,9 +14,9 @@ from hfcls.errors import one_line_errors
 
 TASK = "imdb_bert"
 
-# Devlin et al. 2019, appendix A.3, recommend 2e-5, 3e-5 or 5e-5, batches of 16 or 32 and two to four epochs, with dropout
-# 0.1 (the model's own), weight decay 0.01 and a linear warm-up over the first tenth; Sun et al. 2019 found 2e-5 to be
-# the one that does not forget what was pretrained.
+# Devlin et al. 2019, appendix A.3, recommend 2e-5, 3e-5 or 5e-5, batches of 16 or 32 and two to four epochs, with
+# dropout 0.1 (the model's own), weight decay 0.01 and a linear warm-up over the first tenth; Sun et al. 2019 found 2e-5
+# to be the rate that does not forget what was pretrained.
 PUBLISHED = {
     "max_length": "512",
     "learning_rate": 2e-5,

@@ -185,11 +185,12 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
             pad = self.config.pad_token_id
             attention_mask = torch.ones_like(input_ids) if pad is None else input_ids != pad
         hashes = self.hash_ngrams(input_ids, attention_mask)
+        none = self.config.num_features
         features = torch.searchsorted(self.hashes, hashes)
-        features = features.masked_fill(self.hashes[features] != hashes, self.config.num_features)
-        summed = (F.embedding(features, self.weight) * F.embedding(features, self.ratios)).sum(1)
-        known = (features < self.config.num_features).sum(1, keepdim=True)
-        scores = summed / known.clamp(min=1).sqrt() + self.bias
+        features = features.masked_fill(self.hashes[features] != hashes, none)
+        # With padding_idx the many entries that are no feature cost the backward pass nothing.
+        weights = F.embedding(features, self.weight, padding_idx=none) * F.embedding(features, self.ratios)
+        scores = weights.sum(1) / (features != none).sum(1, keepdim=True).clamp(min=1).sqrt() + self.bias
         logits = scores * self.config.logit_scale
         loss = None
         if labels is not None and labels.dim() == 1 and self.config.loss == "squared_hinge":

@@ -28,8 +28,19 @@ from hfcls.models.text_rnn import (
 )
 
 POOLINGS = ["last", "max", "mean", "max_mean", "attention", "rcnn"]
+EVERY_POOLING_AND_CELL = [("lstm", pooling) for pooling in POOLINGS]
+EVERY_POOLING_AND_CELL += [(cell, "max_mean") for cell in CELLS if cell != "lstm"]
 TORCH_CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU, "lstm_by_hand": nn.LSTM}
 ROWS = [[5, 3, 8, 2, 9, 4, 7], [6], [2, 2, 9, 5], [3, 7, 1, 8, 8, 6, 5, 4, 2]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Matrices of a few numbers: a second thread has nothing to do, and waiting for it is slow on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def small_config(**changes):
@@ -154,9 +165,7 @@ def row_by_row_logits(model, rows):
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize(
-    ("cell", "pooling"), [("lstm", pooling) for pooling in POOLINGS] + [(cell, "max_mean") for cell in CELLS]
-)
+@pytest.mark.parametrize(("cell", "pooling"), EVERY_POOLING_AND_CELL)
 @torch.no_grad()
 def test_logits_are_those_of_unpadded_rows(cell, pooling, bidirectional):
     model = small_model(cell=cell, pooling=pooling, bidirectional=bidirectional)
@@ -247,9 +256,7 @@ def test_learns_the_same_at_any_padding_where_the_last_position_does_not():
         torch.testing.assert_close(left, right, rtol=0, atol=1e-3)  # forty steps of Adam on rounding differences
 
 
-@pytest.mark.parametrize(
-    ("cell", "pooling"), [("lstm", pooling) for pooling in POOLINGS] + [(cell, "max_mean") for cell in CELLS]
-)
+@pytest.mark.parametrize(("cell", "pooling"), EVERY_POOLING_AND_CELL)
 def test_every_parameter_gets_a_gradient(cell, pooling):
     model = small_model(cell=cell, pooling=pooling).train()
     ids, mask = padded(ROWS, 12)
@@ -354,7 +361,7 @@ for name in given["models"]:
 print(json.dumps(result))
 """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment.update(HF_HOME=str(tmp_path / "home"), HF_HUB_OFFLINE="1")
+    environment.update(HF_HOME=str(tmp_path / "home"), HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
     finished = subprocess.run(
         [sys.executable, "-c", program],
         input=json.dumps({"models": list(models), "ids": ids.tolist(), "mask": mask.tolist()}),
