@@ -220,11 +220,12 @@ def _each_core_its_batch(device: torch.device):
         yield map
         return
     torch.set_num_threads(1)
+    # The number of threads is one for each thread, too.
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        # The number of threads is one for each thread, too.
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool.map
+        yield pool.map
     finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the batches at work only
         torch.set_num_threads(threads)
 
 

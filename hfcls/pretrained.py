@@ -1,11 +1,10 @@
 """Pretrained text models, and the same architectures from random weights."""
 
-import transformers
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import TrainingArguments
 
 from hfcls.arguments import PretrainedTextArguments, TextArguments
 from hfcls.corpus import Corpus, align_labels
-from hfcls.errors import InputError
+from hfcls.loading import load
 from hfcls.models.bert import bert_from_scratch
 from hfcls.preprocessing import tokenize_corpus
 from hfcls.tokenization import train_wordpiece_tokenizer
@@ -13,7 +12,7 @@ from hfcls.training import Setup
 
 
 def build(
-    arguments: PretrainedTextArguments, training_args: transformers.TrainingArguments, corpus: Corpus, *, default: str
+    arguments: PretrainedTextArguments, training_args: TrainingArguments, corpus: Corpus, *, default: str
 ) -> Setup:
     """The model that the flags ask for: saved, from scratch, or pretrained (`default` is the Hub name of the recipe).
 
@@ -33,30 +32,9 @@ def build(
     return Setup(corpus, tokenizer, rows, model, name, base_model=name)
 
 
-def reload(arguments: TextArguments, training_args: transformers.TrainingArguments, corpus: Corpus) -> Setup:
+def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: Corpus) -> Setup:
     """The saved model of `--evaluate_only`, and the corpus with its labels numbered as the model numbers them."""
     tokenizer, model = load(arguments.evaluate_only)
     corpus = align_labels(corpus, model)
     rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
     return Setup(corpus, tokenizer, rows, model, arguments.evaluate_only)
-
-
-def load(name_or_path: str, labels: list[str] | None = None) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """Tokenizer and classifier of a Hub name or a folder, with a head for `labels` (None: the head it was saved with).
-
-    Raises:
-        InputError: it is not there, or there is no network.
-    """
-    head = {}
-    if labels is not None:
-        head = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
-        model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder as "
-            f"--model_name_or_path, set HF_ENDPOINT to a mirror, or train with --from_scratch mini"
-        ) from error
-    return tokenizer, model

@@ -16,6 +16,7 @@ from hfcls.checkpoints import full_disk_said
 from hfcls.collators import PaddingCollator
 from hfcls.corpus import Corpus
 from hfcls.errors import InputError
+from hfcls.loading import load
 from hfcls.model_card import write_model_card
 from hfcls.preprocessing import Rows
 from hfcls.report import write_report
@@ -31,8 +32,7 @@ def start(training_args: TrainingArguments) -> None:
         InputError: `--push_to_hub` would fail.
     """
     package = logging.getLogger("hfcls")
-    if not package.handlers:
-        package.addHandler(logging.StreamHandler())
+    package.handlers = [logging.StreamHandler()]  # not added to those of an earlier start, whose stream may be gone
     main_process = training_args.process_index == 0
     package.setLevel(logging.INFO if main_process else logging.ERROR)
     if not main_process:
@@ -165,7 +165,8 @@ def _chosen_evaluation(trainer: ClassifierTrainer) -> dict:
 
 def _show_examples(saved: str, texts: list[str]) -> None:
     """Classifies `texts` with the model as it was saved, reloaded as a user would."""
-    classify = transformers.pipeline("text-classification", model=saved, device="cpu")
+    tokenizer, model = load(saved)
+    classify = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
     print(f"reloaded from {saved}")
     for text, answer in zip(texts, classify(texts, truncation=True), strict=True):
         shown = text if len(text) <= 60 else f"{text[:60]}…"

@@ -12,8 +12,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 ROOT = Path(__file__).parent.parent
 ARCHITECTURES = {
-    "text_rnn": "--architecture text_rnn --hidden_size 16 --embedding_dim 16",
-    "attention": "--architecture text_rnn --cell gru --pooling attention --hidden_size 16 --embedding_dim 16",
+    "text_rnn": "--architecture text_rnn --hidden_size 32 --embedding_dim 32 --learning_rate 1e-2",
+    "attention": "--cell gru --pooling attention --hidden_size 32 --embedding_dim 32 --learning_rate 1e-2",
     "text_cnn": "--architecture text_cnn --embedding_dim 16",
     "dpcnn": "--architecture dpcnn --embedding_dim 16",
     "ngram_linear": "--architecture ngram_linear",
@@ -61,6 +61,14 @@ def test_reviews(recipe, tmp_path, monkeypatch):
     results = run(recipe, flags[recipe], tmp_path / "out", monkeypatch)
     assert results["test_accuracy"] > (0.7 if recipe == "imdb_lstm.py" else 0.3)
     assert json.loads((tmp_path / "out" / "run.json").read_text())["labels"] == ["neg", "pos"]
+
+
+def test_chinese_words(tmp_path, monkeypatch, capsys):
+    """The tokenizer is Python code of this project: recipes, though not AutoTokenizer, load it without remote code."""
+    run("thucnews_rnn.py", "--architecture ngram_linear --tokens jieba", tmp_path / "out", monkeypatch)
+    assert f"reloaded from {tmp_path / 'out'}" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="trust_remote_code=True"):
+        AutoTokenizer.from_pretrained(tmp_path / "out")
 
 
 def test_given_vocabulary_and_vectors(tmp_path, monkeypatch):

@@ -8,13 +8,14 @@ and writing a CSV file, the way in which each is used:
 usual   `pipeline("text-classification", model, truncation=True)(texts, batch_size=32)`
 hfcls   `hfcls.prediction.predict_file`
 
-Also checks that both give the same labels, and probabilities that agree to 1e-6. Without --model and --input: a BERT
+Ends with 1 unless both give the same labels, and probabilities that agree to 1e-6. Without --model and --input: a BERT
 from random weights on the headlines of the embedded sample, repeated.
 """
 
 import argparse
 import csv
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -79,36 +80,37 @@ def main():
                 begun = time.perf_counter()
                 run(outputs[-1])
                 measured[run.__name__].append(len(texts) / (time.perf_counter() - begun))
-        difference = largest_difference(*outputs)
+        other_labels, difference = compare(*outputs)
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{options.threads} CPU threads"
-    print(f"\n{len(texts):,} texts, {device}; the labels agree, the probabilities to {difference:.1e}")
+    print(f"\n{len(texts):,} texts, {device}; {other_labels} other labels, probabilities agree to {difference:.1e}")
     for name, values in measured.items():
         print(f"  {name:<6} {statistics.median(values):8.0f} rows/s   ({', '.join(f'{v:.0f}' for v in values)})")
     ratios = [a / b for a, b in zip(measured["hfcls"], measured["usual"], strict=True)]
     print(f"  hfcls / usual  {statistics.median(ratios):.2f}   ({min(ratios):.2f} to {max(ratios):.2f})")
+    sys.exit(other_labels > 0 or difference > 1e-6)
 
 
 def random_model(size: str, texts: list[str], folder: str) -> str:
     transformers.set_seed(0)
     tokenizer = train_wordpiece_tokenizer(texts, max_length=64)
     model = bert_from_scratch(size, tokenizer, [f"class {index}" for index in range(10)], 64)
-    torch.nn.init.normal_(model.classifier.weight, std=0.5)  # so that the answers differ between texts
+    torch.nn.init.normal_(model.classifier.weight, std=0.1)  # so that the answers differ between texts
     path = str(Path(folder, "model"))
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
 
 
-def largest_difference(first: Path, second: Path) -> float:
-    """Of the probabilities in two answer files, which must have the same texts and labels in the same order."""
-    largest = 0.0
+def compare(first: Path, second: Path) -> tuple[int, float]:
+    """Rows with other labels, and the largest difference of probabilities, in two files that answer the same texts."""
+    others, largest = 0, 0.0
     with first.open(encoding="utf-8", newline="") as a, second.open(encoding="utf-8", newline="") as b:
-        for number, (row, other) in enumerate(zip(csv.DictReader(a), csv.DictReader(b), strict=True), start=1):
-            assert (row["text"], row["prediction"]) == (other["text"], other["prediction"]), f"row {number}"
+        for row, other in zip(csv.DictReader(a), csv.DictReader(b), strict=True):
+            assert row["text"] == other["text"]
+            others += row["prediction"] != other["prediction"]
             largest = max(largest, abs(float(row["probability"]) - float(other["probability"])))
-    assert largest <= 1e-6, largest
-    return largest
+    return others, largest
 
 
 if __name__ == "__main__":

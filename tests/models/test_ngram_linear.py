@@ -10,7 +10,7 @@ from huggingface_hub.errors import StrictDataclassClassValidationError
 from sklearn.feature_extraction.text import CountVectorizer
 from transformers import Trainer, TrainingArguments
 
-from hfcls.models.ngram_linear import NgramLinearConfig, NgramLinearForSequenceClassification
+from hfcls.models.ngram_linear import ABSENT, LOW_WORD, NgramLinearConfig, NgramLinearForSequenceClassification
 
 CLS, SEP = 30, 31
 MULTIPLIER, ORDER_SALT, WORD = 0xBF58476D1CE4E5B9, 2**40, 2**64 - 1
@@ -30,13 +30,13 @@ def padded(rows, width, side="right"):
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def bucket(ngram, num_buckets):
+def hashed(ngram):
     """The model's hash in Python's unbounded integers."""
     state = 0
     for order, token in enumerate(ngram, 1):
         state = (state + token + order * ORDER_SALT) * MULTIPLIER & WORD
         state ^= state >> 32
-    return state % num_buckets
+    return state - 2**64 if state >= 2**63 else state
 
 
 def ngrams(row, config):
@@ -47,7 +47,7 @@ def ngrams(row, config):
 
 
 def new_model(**changes):
-    settings = {"num_labels": 3, "num_buckets": 2**20, "min_count": 1}
+    settings = {"num_labels": 3, "min_count": 1}
     return NgramLinearForSequenceClassification(NgramLinearConfig(**{**settings, **changes})).eval()
 
 
@@ -62,53 +62,54 @@ def fitted_model(rows, labels, **changes):
 
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("orders", [(1, 1), (1, 3), (2, 4)])
-def test_buckets_are_those_of_the_ngrams(orders, side):
+def test_hashes_are_those_of_the_distinct_ngrams(orders, side):
     model = new_model(ngram_min=orders[0], ngram_max=orders[1])
     rows = random_rows(50, 8, 12)
     for width in (12, 20):
-        buckets, present = model.hash_ngrams(**padded(rows, width, side))
-        for row, found, there in zip(rows, buckets, present, strict=True):
-            assert set(found[there].tolist()) == {bucket(ngram, 2**20) for ngram in ngrams(row, model.config)}
+        for row, found in zip(rows, model.hash_ngrams(**padded(rows, width, side)).tolist(), strict=True):
+            assert sorted(h for h in found if h != ABSENT) == sorted(hashed(n) for n in ngrams(row, model.config))
 
 
 def test_special_tokens_are_in_no_ngram():
     model = new_model(special_token_ids=[CLS, SEP])
     rows = random_rows(20, 8, 10)
-    buckets, present = model.hash_ngrams(**padded([[CLS, *row, SEP] for row in rows], 14))
-    expected, expected_present = model.hash_ngrams(**padded(rows, 14))
-    assert torch.equal(present, expected_present)
-    assert torch.equal(buckets[present], expected[expected_present])
+    with_special = model.hash_ngrams(**padded([[CLS, *row, SEP] for row in rows], 14))
+    assert torch.equal(with_special, model.hash_ngrams(**padded(rows, 14)))
 
 
-def test_hash_spreads_ngrams_evenly():
-    """All pairs of 512 neighbouring ids, 2**18 of them, in as many buckets: as many stay empty as if drawn by lot."""
-    tokens = torch.arange(512)
-    pairs = torch.cartesian_prod(tokens, tokens)
-    model = new_model(ngram_min=2, ngram_max=2, num_buckets=2**18)
-    buckets, _ = model.hash_ngrams(pairs, torch.ones_like(pairs))
-    empty = (torch.bincount(buckets[:, 1], minlength=2**18) == 0).double().mean().item()  # column 0: boundary, token
-    assert empty == pytest.approx(math.exp(-1), abs=0.005)
+def test_ngrams_do_not_share_hashes():
+    """All 10**6 triples of neighbouring ids: none share 64 bits, and as few share 32 of them as if drawn by lot."""
+    triples = torch.cartesian_prod(*[torch.arange(100)] * 3)
+    hashes = new_model(ngram_min=3).hash_ngrams(triples, torch.ones_like(triples))
+    hashes = hashes[hashes != ABSENT].unique()
+    count = 100**3 + 2 * 100**2  # with a boundary before or after
+    assert len(hashes) == count
+    for word in (hashes & LOW_WORD, hashes >> 32):
+        assert count - len(word.unique()) < 1.5 * count**2 / 2**33
 
 
 def test_log_count_ratios_equal_those_of_counted_ngrams():
+    """Counted in scikit-learn from all rows at once, in the model from batches of any size."""
     rows, smoothing = random_rows(200, 12, 9), 0.3
     labels = np.random.default_rng(1).integers(0, 3, len(rows))
     model = new_model(min_count=2, smoothing=smoothing)
     batch = {**padded(rows, 12), "labels": torch.tensor(labels)}
-    model.fit_log_count_ratios([{key: value[part] for key, value in batch.items()} for part in torch.arange(200).split(70)])
+    model.fit_log_count_ratios(
+        [{key: value[part] for key, value in batch.items()} for part in torch.arange(200).split(30)]
+    )
 
     vectorizer = CountVectorizer(analyzer=lambda row: sorted(ngrams(row, model.config)), min_df=2)
     counts = vectorizer.fit_transform(rows).toarray()
     names = list(vectorizer.vocabulary_)
-    features = model.feature_of_bucket[[bucket(name, 2**20) for name in names]]
-    assert len(set(features.tolist()) - {0}) == len(names) == model.config.num_features  # no collision
+    features = [model.hashes.tolist().index(hashed(name)) for name in names]
+    assert len(set(features)) == len(names) == model.config.num_features
     for label in range(3):
         inside = counts[labels == label].sum(0) + smoothing
         outside = counts[labels != label].sum(0) + smoothing
         expected = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
         columns = [vectorizer.vocabulary_[name] for name in names]
         np.testing.assert_allclose(model.ratios[features, label], expected[columns], rtol=1e-5, atol=1e-6)
-    assert (model.ratios[0] == 0).all()
+    assert (model.ratios[-1] == 0).all()
 
 
 def test_one_label_is_a_row_of_zeros_and_a_one():
@@ -120,16 +121,13 @@ def test_one_label_is_a_row_of_zeros_and_a_one():
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-@pytest.mark.parametrize("num_buckets", [2**20, 2**6])
-def test_logits_equal_explicit_sums(num_buckets, side):
-    """Also where most buckets hold several n-grams, which count as one; the last rows have unknown n-grams."""
-    train, rows = random_rows(60, 8, 9), random_rows(20, 8, 9, seed=1) + [[20, 21], []]
-    labels = [n % 3 for n in range(60)]
-    model = fitted_model(train, labels, num_buckets=num_buckets, min_count=3)
+def test_logits_equal_explicit_sums(side):
+    train, rows = random_rows(60, 8, 9), [*random_rows(20, 8, 9, seed=1), [20, 21], []]  # 20 and 21 are unknown
+    model = fitted_model(train, [n % 3 for n in range(60)], min_count=3)
+    known = {value: feature for feature, value in enumerate(model.hashes.tolist()[:-1])}
     expected = []
     for row in rows:
-        buckets = {bucket(ngram, num_buckets) for ngram in ngrams(row, model.config)}
-        features = [f for f in model.feature_of_bucket[list(buckets)].tolist() if f > 0]
+        features = [known[hashed(ngram)] for ngram in ngrams(row, model.config) if hashed(ngram) in known]
         score = model.bias.clone()
         for feature in features:
             score += model.weight[feature] * model.ratios[feature] / math.sqrt(len(features))
@@ -203,7 +201,7 @@ def test_trains_with_trainer_and_reloads(tmp_path):
     reloaded = NgramLinearForSequenceClassification.from_pretrained(tmp_path)
     batch = padded(rows[1500:], 12)
     assert torch.equal(reloaded(**batch).logits, model(**batch).logits)
-    assert reloaded.feature_of_bucket.dtype == torch.int32
+    assert torch.equal(reloaded.hashes, model.hashes)
 
 
 def test_every_parameter_gets_a_gradient():
@@ -212,13 +210,11 @@ def test_every_parameter_gets_a_gradient():
     model.fit_log_count_ratios([{**padded(rows, 9), "labels": torch.tensor(labels)}])
     model(**padded(rows, 9), labels=torch.tensor(labels)).loss.backward()
     assert model.bias.grad.ne(0).all()
-    assert model.weight.grad[1:].ne(0).any(dim=1).all()
-    assert (model.weight.grad[0] == 0).all()  # of no feature
+    assert model.weight.grad[:-1].ne(0).any(dim=1).all()
+    assert (model.weight.grad[-1] == 0).all()  # of no feature
 
 
 def test_refuses_what_cannot_work():
-    with pytest.raises(StrictDataclassClassValidationError, match="num_buckets=1000"):
-        NgramLinearConfig(num_buckets=1000)
     with pytest.raises(StrictDataclassClassValidationError, match="ngram_min <= ngram_max"):
         NgramLinearConfig(ngram_min=3, ngram_max=2)
     with pytest.raises(StrictDataclassClassValidationError, match="smoothing=0"):

@@ -41,7 +41,7 @@ def dpcnn(**changes):
 
 def ngram_linear():
     torch.manual_seed(0)
-    model = NgramLinearForSequenceClassification(NgramLinearConfig(num_labels=3, num_buckets=2**12, min_count=1))
+    model = NgramLinearForSequenceClassification(NgramLinearConfig(num_labels=3, min_count=1))
     model.fit_log_count_ratios([{**padded(ROWS, 9), "labels": LABELS}])
     torch.nn.init.normal_(model.weight)
     return model.eval()
