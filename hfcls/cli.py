@@ -117,6 +117,8 @@ def _predict(options: argparse.Namespace) -> int:
         raise InputError("give texts to classify, or --input FILE --output FILE")
     if (options.input is None) != (options.output is None):
         raise InputError("--input and --output go together")
+    if options.output == "-":
+        raise InputError("--output -: answers go to a file, with which a run that was killed can go on")
     if options.batch_size < 1:
         raise InputError(f"--batch_size {options.batch_size}: give at least 1")
 

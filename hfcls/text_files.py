@@ -171,6 +171,8 @@ class AnswerFile:
         except csv.Error as error:
             if not lines.at_end:  # at the end it is a quoted field that a kill left open
                 raise InputError(f"{self.path}:{reader.line_num}: not CSV ({error}): give another --output") from error
+        if self._end == 0 and not _encode([self.header]).startswith(self._file.read(2**16)):
+            raise InputError(f"{self.path}: holds something that is not of this run: give another --output")
         self._file.truncate(self._end)
         self._file.seek(self._end)
         if self._end == 0:
@@ -187,9 +189,7 @@ class AnswerFile:
         self.rows += len(records)
 
     def _append(self, records: list[list[str]]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text).writerows(records)
-        content = memoryview(text.getvalue().encode("utf-8"))
+        content = memoryview(_encode(records))
         end = self._end + len(content)
         try:
             while content:
@@ -214,6 +214,12 @@ class AnswerFile:
             raise InputError(
                 f"{self.path}:{line}: is not the answer to row {self.rows + 1:,} of the input: give another --output"
             )
+
+
+def _encode(records: list[list[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(records)
+    return text.getvalue().encode("utf-8")
 
 
 class _Lines:

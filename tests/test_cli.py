@@ -87,6 +87,7 @@ def test_no_verb_shows_the_help(capsys):
         (["predict", "m", "text", "--input", "x.txt"], "give texts to classify, or --input FILE --output FILE"),
         (["predict", "m", "--input", "x.txt"], "--input and --output go together"),
         (["predict", "m", "text", "--output", "x.csv"], "--input and --output go together"),
+        (["predict", "m", "--input", "x.txt", "--output", "-"], "--output -: answers go to a file"),
         (["predict", "m", "text", "--batch_size", "0"], "--batch_size 0: give at least 1"),
         (["predict", "m", "--input", "nowhere.txt", "--output", "x.csv"], "nowhere.txt: No such file or directory"),
         (["push", "nowhere", "user/name"], "nowhere: holds no model (no config.json)"),

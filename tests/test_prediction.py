@@ -347,6 +347,8 @@ def test_an_interrupted_run_keeps_its_windows(tmp_path, monkeypatch, capsys):
             "text,id,prediction,probability\r\nanother,0,even,1\r\n",
             "out.csv:2: is not the answer to row 1 of the input",
         ),
+        ("a line of notes without an end", "out.csv: holds something that is not of this run"),
+        ('"a quote that is not closed\r\n', "out.csv: holds something that is not of this run"),
         ('text,id,prediction,probability\r\n"a"b\r\nx\r\n', "out.csv:2: not CSV"),
     ],
 )
