@@ -5,9 +5,7 @@ made of texts of equal length, and on a CPU each core computes a batch of its ow
 product.
 """
 
-import importlib
 import math
-import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +17,11 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.models.auto.tokenization_auto import get_tokenizer_config
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-import hfcls.models
 from hfcls.errors import InputError
-from hfcls.jieba_tokenizer import JiebaTokenizer
+from hfcls.loading import register_models, tokenizer_class
 from hfcls.text_files import AnswerFile, TextFile
 
 BATCH_SIZE = 64
@@ -104,8 +100,7 @@ def load_classifier(name_or_path: str, trust_remote_code: bool = False) -> Class
     Raises:
         InputError: it is not there, is no sequence classifier, has no trained head, or brings code that nobody trusted.
     """
-    for module in pkgutil.iter_modules(hfcls.models.__path__):  # each makes its models known to the Auto classes
-        importlib.import_module(f"hfcls.models.{module.name}")
+    register_models()
     if Path(name_or_path).is_dir() and not Path(name_or_path, "config.json").is_file():
         raise InputError(f"{name_or_path}: holds no model (no config.json): name the --output_dir of a finished run")
 
@@ -113,10 +108,7 @@ def load_classifier(name_or_path: str, trust_remote_code: bool = False) -> Class
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # what it would warn of is checked below
     try:
-        # transformers can register a tokenizer only for one kind of model, and this one serves several.
-        ours = get_tokenizer_config(name_or_path).get("tokenizer_class") == JiebaTokenizer.__name__
-        tokenizer_class = JiebaTokenizer if ours else AutoTokenizer
-        tokenizer = tokenizer_class.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
+        tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             name_or_path, trust_remote_code=trust_remote_code, output_loading_info=True
         )
