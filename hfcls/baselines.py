@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from hfcls.arguments import BaselineArguments
-from hfcls.collators import PaddingCollator
+from hfcls.collators import PaddingCollator, text_collator
 from hfcls.corpus import Corpus
 from hfcls.embeddings import Vectors, load_vectors
 from hfcls.models.dpcnn import DPCNNConfig, DPCNNForSequenceClassification
@@ -34,7 +34,7 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
     tokenizer = build_tokenizer(arguments, corpus)
     rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
     model = build_model(arguments, tokenizer, corpus.labels, rows.train)
-    return Setup(corpus, tokenizer, rows, model, arguments.architecture)
+    return Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, arguments.architecture)
 
 
 def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedTokenizerBase:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerBase
 
 
 @dataclass
@@ -37,3 +38,8 @@ class PaddingCollator:
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),
             "labels": torch.tensor([int(row["labels"]) for row in rows]),
         }
+
+
+def text_collator(tokenizer: PreTrainedTokenizerBase) -> PaddingCollator:
+    """The collator that pads as `tokenizer` does."""
+    return PaddingCollator(tokenizer.pad_token_id, tokenizer.padding_side)

@@ -24,6 +24,7 @@ class Corpus:
         language: ISO 639-1 code.
         splits: train, validation and test, each with `label` (ClassLabel).
         notes: what the builder said while reading, one line each.
+        shown: the column by which people recognise a row: "text", or "id" where the input is no text.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Corpus:
     language: str
     splits: datasets.DatasetDict
     notes: list[str] = field(default_factory=list)
+    shown: str = "text"
 
     @property
     def labels(self) -> list[str]:
@@ -78,7 +80,8 @@ def load_corpus(
     rows = ", ".join(f"{len(split)} {key}" for key, split in splits.items())
     logger.info("%s: %s, %d classes", name, rows, len(splits["train"].features["label"].names))
     source = "embedded sample" if arguments.data_dir is None else Path(arguments.data_dir).resolve().name
-    return Corpus(name, source, language, splits, listener.messages)
+    shown = "text" if "text" in splits["test"].features else "id"
+    return Corpus(name, source, language, splits, listener.messages, shown)
 
 
 class _Listener(logging.Handler):

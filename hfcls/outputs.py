@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 
 from hfcls import environment, metrics
 from hfcls.arguments import RecipeArguments
+from hfcls.corpus import Corpus
 
 SETTINGS = (
     "learning_rate num_train_epochs max_steps per_device_train_batch_size per_device_eval_batch_size "
@@ -42,18 +43,20 @@ def write_json(path: Path, content: dict) -> None:
     part.replace(path)
 
 
-def write_predictions(path: Path, texts: list[str], labels: np.ndarray, logits: np.ndarray, names: list[str]) -> None:
-    """One line a test row: text, label, prediction (empty where the logits are not finite), probabilities.
+def write_predictions(path: Path, corpus: Corpus, *, labels: np.ndarray, logits: np.ndarray) -> None:
+    """One line a test row: text or id, label, prediction (empty where the logits are not finite), probabilities.
 
-    `labels` is (rows,), `logits` (rows, classes), `names` those of the classes.
+    `labels` is (rows,), `logits` (rows, classes).
     """
-    rows = zip(texts, labels, metrics.predictions(logits), metrics.probabilities(logits), strict=True)
+    names, column = corpus.labels, corpus.shown
+    shown = corpus.splits["test"][column]
+    rows = zip(shown, labels, metrics.predictions(logits), metrics.probabilities(logits), strict=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["text", "label", "prediction", *names])
-        for text, label, prediction, probabilities in rows:
+        writer.writerow([column, "label", "prediction", *names])
+        for row, label, prediction, probabilities in rows:
             answer = names[prediction] if prediction >= 0 else ""
-            writer.writerow([text, names[label], answer, *(f"{p:.9g}" for p in probabilities)])
+            writer.writerow([row, names[label], answer, *(f"{p:.9g}" for p in probabilities)])
 
 
 def length_summary(lengths: np.ndarray, bars: int = 40) -> dict:
@@ -85,7 +88,7 @@ def describe_data(setup) -> dict:
         splits[name] = {
             "rows": len(split),
             "labels": dict(zip(corpus.labels, counts, strict=True)),
-            "length": length_summary(rows.lengths[name]),
+            "length": length_summary(rows.lengths[name]) if rows.lengths else None,
         }
     return {
         "name": corpus.name,
@@ -115,6 +118,7 @@ def describe_run(setup, arguments: RecipeArguments, training_args: TrainingArgum
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     return {
         "task": task,
+        "pipeline_tag": setup.pipeline_task,
         "command": environment.command(),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),

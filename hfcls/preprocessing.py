@@ -103,20 +103,20 @@ def _flatten(split: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass
 class Rows:
-    """Token rows of the three splits and how they were cut.
+    """The rows of the three splits as the collator takes them, each with `labels` (rows,), and how texts were cut.
 
     Attributes:
         max_length: tokens kept of a text.
         covered: share of the training texts that are not longer.
-        lengths: of each split, the number of tokens of every text before cutting, (rows,).
+        lengths: of each split, the number of tokens of every text before cutting, (rows,); None for what is no text.
     """
 
-    train: TokenRows
-    validation: TokenRows
-    test: TokenRows
-    max_length: int
-    covered: float
-    lengths: dict[str, np.ndarray]
+    train: torch.utils.data.Dataset
+    validation: torch.utils.data.Dataset
+    test: torch.utils.data.Dataset
+    max_length: int | None = None
+    covered: float | None = None
+    lengths: dict[str, np.ndarray] | None = None
 
 
 def tokenize_corpus(

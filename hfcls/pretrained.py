@@ -3,6 +3,7 @@
 from transformers import TrainingArguments
 
 from hfcls.arguments import PretrainedTextArguments, TextArguments
+from hfcls.collators import text_collator
 from hfcls.corpus import Corpus, align_labels
 from hfcls.loading import load
 from hfcls.models.bert import bert_from_scratch
@@ -25,11 +26,13 @@ def build(
         tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=512)
         rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
         model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.labels, rows.max_length)
-        return Setup(corpus, tokenizer, rows, model, f"BERT {arguments.from_scratch}, from scratch")
+        return Setup(
+            corpus, tokenizer, rows, text_collator(tokenizer), model, f"BERT {arguments.from_scratch}, from scratch"
+        )
     name = arguments.model_name_or_path or default
     tokenizer, model = load(name, corpus.labels)
     rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
-    return Setup(corpus, tokenizer, rows, model, name, base_model=name)
+    return Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, name, base_model=name)
 
 
 def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: Corpus) -> Setup:
@@ -37,4 +40,4 @@ def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: C
     tokenizer, model = load(arguments.evaluate_only)
     corpus = align_labels(corpus, model)
     rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
-    return Setup(corpus, tokenizer, rows, model, arguments.evaluate_only)
+    return Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, arguments.evaluate_only)

@@ -3,17 +3,17 @@
 import copy
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 import transformers
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+from transformers import PreTrainedModel, TrainingArguments
 
 from hfcls import hub, metrics, outputs
 from hfcls.arguments import RecipeArguments
 from hfcls.checkpoints import full_disk_said
-from hfcls.collators import PaddingCollator
 from hfcls.corpus import Corpus
 from hfcls.errors import InputError
 from hfcls.loading import load
@@ -49,19 +49,27 @@ def start(training_args: TrainingArguments) -> None:
 
 @dataclass
 class Setup:
-    """What is trained on what: made by `pretrained.build` or `baselines.build`, run by `run`.
+    """What is trained on what: made by `pretrained.build`, `baselines.build` and the like, run by `run`.
 
     Attributes:
+        processor: the tokenizer or image processor that is saved with the model.
+        rows: what the collator makes batches of.
+        collator: a list of rows → the arguments of the model.
         model_name: for people, "BERT mini, from scratch".
         base_model: the Hub name or folder of the pretrained weights, if any.
+        pipeline_task: the name of the pipeline that uses the model, which the Hub calls its pipeline tag.
+        compute_metrics: as Trainer takes it; gives at least accuracy, f1 and roc_auc.
     """
 
     corpus: Corpus
-    tokenizer: PreTrainedTokenizerBase
+    processor: object
     rows: Rows
+    collator: Callable[[list[dict]], dict]
     model: PreTrainedModel
     model_name: str
     base_model: str | None = None
+    pipeline_task: str = "text-classification"
+    compute_metrics: Callable = metrics.compute_metrics
 
 
 def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: TrainingArguments) -> ClassifierTrainer:
@@ -70,9 +78,9 @@ def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: Train
     Raises:
         InputError: the model has no position for the last token of a row.
     """
-    model, tokenizer = setup.model, setup.tokenizer
+    model = setup.model
     positions = getattr(model.config, "max_position_embeddings", None)
-    if positions is not None and setup.rows.max_length > positions:
+    if positions is not None and (setup.rows.max_length or 0) > positions:
         raise InputError(
             f"--max_length {setup.rows.max_length}: the model has {positions} positions; give at most that"
         )
@@ -90,9 +98,9 @@ def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: Train
         args=trainer_args,
         train_dataset=setup.rows.train,
         eval_dataset=setup.rows.validation,
-        processing_class=tokenizer,
-        data_collator=PaddingCollator(tokenizer.pad_token_id, tokenizer.padding_side),
-        compute_metrics=metrics.compute_metrics,
+        processing_class=setup.processor,
+        data_collator=setup.collator,
+        compute_metrics=setup.compute_metrics,
         preprocess_logits_for_metrics=metrics.keep_logits,
         callbacks=callbacks,
     )
@@ -115,7 +123,7 @@ def run(setup: Setup, arguments: RecipeArguments, training_args: TrainingArgumen
         print(f"  {name:<10} {results[f'test_{name}']:.4f}")
     if training_args.push_to_hub:
         print(f"pushed to {hub.push_folder(output_dir, training_args.hub_model_id, token=training_args.hub_token)}")
-    _show_examples(arguments.evaluate_only or str(output_dir), setup.corpus.splits["test"]["text"][:3])
+    _show_examples(setup, arguments.evaluate_only or str(output_dir))
     print(f"report: {output_dir / 'report.html'}")
 
 
@@ -139,8 +147,9 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     output_dir = Path(training_args.output_dir)
     seconds = time.monotonic() - begun
     outputs.write_json(output_dir / "all_results.json", results)
-    texts, labels = setup.corpus.splits["test"]["text"], setup.corpus.labels
-    outputs.write_predictions(output_dir / "predictions.csv", texts, setup.rows.test.labels, test.predictions, labels)
+    outputs.write_predictions(
+        output_dir / "predictions.csv", setup.corpus, labels=setup.rows.test.labels, logits=test.predictions
+    )
     outputs.write_json(
         output_dir / "run.json", outputs.describe_run(setup, arguments, training_args, task=task, seconds=seconds)
     )
@@ -163,11 +172,12 @@ def _chosen_evaluation(trainer: ClassifierTrainer) -> dict:
     return {key: value for key, value in chosen.items() if key.startswith("eval_")}
 
 
-def _show_examples(saved: str, texts: list[str]) -> None:
-    """Classifies `texts` with the model as it was saved, reloaded as a user would."""
+def _show_examples(setup: Setup, saved: str) -> None:
+    """Classifies three test rows with the model as it was saved, reloaded as a user would."""
     tokenizer, model = load(saved)
-    classify = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
+    classify = transformers.pipeline(setup.pipeline_task, model=model, tokenizer=tokenizer, device="cpu")
     print(f"reloaded from {saved}")
+    texts = setup.corpus.splits["test"]["text"][:3]
     for text, answer in zip(texts, classify(texts, truncation=True), strict=True):
         shown = text if len(text) <= 60 else f"{text[:60]}…"
         print(f"  {answer['label']:<14} {answer['score']:.3f}  {' '.join(shown.split())}")

@@ -17,6 +17,7 @@ import transformers
 
 from hfcls import training
 from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.collators import text_collator
 from hfcls.corpus import Corpus
 from hfcls.models.bert import bert_from_scratch
 from hfcls.preprocessing import tokenize_corpus
@@ -58,7 +59,7 @@ def build(output_dir: Path, flags: list[str], *, dropout: float, train_rows: int
             module.p = dropout
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         setattr(model.config, name, dropout)
-    setup = training.Setup(corpus, tokenizer, rows, model, "tiny")
+    setup = training.Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, "tiny")
     return training.build_trainer(setup, arguments, training_args), rows
 
 

@@ -23,6 +23,7 @@ from datasets import DatasetDict
 
 from hfcls import outputs, training
 from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.collators import text_collator
 from hfcls.corpus import load_corpus
 from hfcls.data.thucnews import THUCNews
 from hfcls.models.bert import bert_from_scratch
@@ -76,7 +77,7 @@ def main():
         return bert_from_scratch(options.size, tokenizer, corpus.labels, 128)
 
     def setup(model):
-        return training.Setup(corpus, tokenizer, rows, model, options.size)
+        return training.Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, options.size)
 
     def usual():
         clock = Clock()

@@ -65,15 +65,21 @@ def test_macro_curve_is_the_mean_of_interpolated_curves(make_run):
 
 def test_what_a_recipe_writes_agrees(make_run):
     """The contract with hfcls.metrics and hfcls.outputs, which compute and write the same from logits."""
+    import datasets
+
     from hfcls import metrics, outputs
+    from hfcls.corpus import Corpus
 
     folder = make_run(rows=200)
     run = load_run(folder)
     generator = np.random.default_rng(3)
     logits = generator.normal(size=(200, 3)).astype(np.float32) * 30  # probabilities that saturate and tie
     logits[5] = np.nan
-    texts = [f"row {row}" for row in range(200)]
-    outputs.write_predictions(folder / "predictions.csv", texts, run.predictions.labels, logits, run.classes)
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=run.classes)})
+    rows = {"text": [f"row {row}" for row in range(200)], "label": run.predictions.labels}
+    test = datasets.Dataset.from_dict(rows, features=features)
+    corpus = Corpus("generated", "generated", "en", datasets.DatasetDict(train=test, test=test))
+    outputs.write_predictions(folder / "predictions.csv", corpus, labels=run.predictions.labels, logits=logits)
     scores = metrics.score(logits, run.predictions.labels)
     outputs.write_json(folder / "all_results.json", {f"test_{name}": value for name, value in scores.items()})
     assert write_report(folder).exists()
