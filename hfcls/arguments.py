@@ -6,6 +6,7 @@ at once.
 
 import argparse
 import difflib
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -55,12 +56,35 @@ class RecipeArguments:
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "Stop after this many evaluations without a better one."}
     )
+    loss: Literal["cross_entropy", "focal", "class_balanced"] | None = field(
+        default=None, metadata={"help": "What is trained on; absent: what the model itself computes."}
+    )
+    class_weight: str = field(
+        default="none",
+        metadata={"help": "none, balanced (each class weighs the same in all), or a number for each class: w0,w1,…"},
+    )
 
     def __post_init__(self):
+        self._check_class_weight()
         for name in ("max_train_samples", "max_eval_samples", "max_test_samples", "early_stopping_patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name} {value}: give a number of at least 1, or leave the flag out")
+
+    def _check_class_weight(self):
+        if self.class_weight == "none":
+            return
+        if self.loss == "class_balanced":
+            raise InputError("--loss class_balanced brings weights of its own: leave --class_weight out")
+        if self.class_weight != "balanced":
+            try:
+                weights = [float(weight) for weight in self.class_weight.split(",")]
+            except ValueError:
+                weights = []
+            if not weights or not all(0 <= weight < math.inf for weight in weights):
+                raise InputError(
+                    f"--class_weight {self.class_weight}: give none, balanced, or a number of at least 0 for each class"
+                )
 
 
 @dataclass

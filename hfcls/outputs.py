@@ -13,6 +13,7 @@ from transformers import TrainingArguments
 from hfcls import environment, metrics
 from hfcls.arguments import RecipeArguments
 from hfcls.corpus import Corpus
+from hfcls.losses import Loss
 
 SETTINGS = (
     "learning_rate num_train_epochs max_steps per_device_train_batch_size per_device_eval_batch_size "
@@ -113,9 +114,18 @@ def settings(arguments: RecipeArguments, training_args: TrainingArguments) -> di
     return {name: getattr(value, "value", value) for name, value in values.items() if value is not None}
 
 
-def describe_run(setup, arguments: RecipeArguments, training_args: TrainingArguments, *, task: str, seconds: float):
-    """The content of `run.json`."""
+def describe_run(
+    setup,
+    arguments: RecipeArguments,
+    training_args: TrainingArguments,
+    *,
+    task: str,
+    seconds: float,
+    loss: Loss | None = None,
+) -> dict:
+    """The content of `run.json`. `loss` is what was trained on where it was not the model's own."""
     started = datetime.now(UTC) - timedelta(seconds=seconds)
+    weights = None if loss is None or loss.class_weights is None else loss.class_weights.tolist()
     return {
         "task": task,
         "pipeline_tag": setup.pipeline_task,
@@ -131,6 +141,7 @@ def describe_run(setup, arguments: RecipeArguments, training_args: TrainingArgum
         "language": setup.corpus.language,
         "labels": setup.corpus.labels,
         "data": describe_data(setup),
+        "class_weights": None if weights is None else dict(zip(setup.corpus.labels, weights, strict=True)),
         "settings": settings(arguments, training_args),
         "versions": environment.versions(),
         "hardware": environment.hardware(),

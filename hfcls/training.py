@@ -17,6 +17,7 @@ from hfcls.checkpoints import full_disk_said
 from hfcls.corpus import Corpus
 from hfcls.errors import InputError
 from hfcls.loading import load
+from hfcls.losses import build_loss
 from hfcls.model_card import write_model_card
 from hfcls.preprocessing import Rows
 from hfcls.report import write_report
@@ -76,7 +77,7 @@ def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: Train
     """A Trainer with the traps of transformers 5 closed.
 
     Raises:
-        InputError: the model has no position for the last token of a row.
+        InputError: the model has no position for the last token of a row, or the flags of the loss do not fit.
     """
     model = setup.model
     positions = getattr(model.config, "max_position_embeddings", None)
@@ -101,6 +102,7 @@ def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: Train
         processing_class=setup.processor,
         data_collator=setup.collator,
         compute_metrics=setup.compute_metrics,
+        compute_loss_func=build_loss(setup, arguments, training_args.label_smoothing_factor),
         preprocess_logits_for_metrics=metrics.keep_logits,
         callbacks=callbacks,
     )
@@ -151,7 +153,10 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
         output_dir / "predictions.csv", setup.corpus, labels=setup.rows.test.labels, logits=test.predictions
     )
     outputs.write_json(
-        output_dir / "run.json", outputs.describe_run(setup, arguments, training_args, task=task, seconds=seconds)
+        output_dir / "run.json",
+        outputs.describe_run(
+            setup, arguments, training_args, task=task, seconds=seconds, loss=trainer.compute_loss_func
+        ),
     )
     write_report(output_dir)
     if training:

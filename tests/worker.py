@@ -1,6 +1,7 @@
 """A small training run for tests that need processes of their own: `python tests/worker.py WHAT DIR [flags]`.
 
 gradients   one epoch of a tiny BERT on generated rows; losses, gradients and predictions go to DIR/result.npz
+losses      one step on 16 rows with each of LOSSES, whole and in four parts; results go to DIR/result.npz
 kill        the same run uninterrupted (DIR/whole), then killed by SIGKILL at several points and resumed (DIR/<point>)
 """
 
@@ -101,6 +102,33 @@ def gradients(directory: Path, flags: list[str]) -> None:
     trainer.end()
 
 
+LOSSES = {
+    "weights_and_smoothing": "--class_weight balanced --label_smoothing_factor 0.1",
+    "focal": "--loss focal --class_weight 0.5,1,3",
+    "class_balanced": "--loss class_balanced",
+    "smoothing": "--label_smoothing_factor 0.1",
+}
+
+
+def losses(directory: Path, flags: list[str] = ()) -> None:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    flags = [*flags, *"--train_sampling_strategy sequential --max_steps 1 --logging_steps 1 --eval_strategy no".split()]
+    flags += ["--max_grad_norm", "0"]
+    results = {"processes": processes}
+    for name, loss_flags in LOSSES.items():
+        for steps in (1, 4):
+            batch = f"--per_device_train_batch_size {16 // processes // steps} --gradient_accumulation_steps {steps}"
+            trainer, _ = build(directory / f"{name}{steps}", [*flags, *batch.split(), *loss_flags.split()], dropout=0.0)
+            record = Record()
+            trainer.add_callback(record)
+            trainer.train()
+            (results[f"{name}_gradient_{steps}"],) = record.gradients
+            (results[f"{name}_loss_{steps}"],) = [e["loss"] for e in trainer.state.log_history if "loss" in e]
+    if trainer.is_world_process_zero():
+        np.savez(directory / "result.npz", **results)
+    trainer.end()
+
+
 class Kill(transformers.TrainerCallback):
     """Ends this process as a power failure would, after step `step`."""
 
@@ -163,4 +191,4 @@ def kill(directory: Path, flags: list[str]) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    {"gradients": gradients, "kill": kill}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
+    {"gradients": gradients, "losses": losses, "kill": kill}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])

@@ -28,6 +28,7 @@ _RUN = {
         "covered": _OPTIONAL_NUMBER,
         "notes": list,
     },
+    "class_weights": (dict, type(None)),
     "settings": dict,
     "versions": dict,
     "hardware": {"cpu": str, "cores": _OPTIONAL_NUMBER, "memory_gb": _OPTIONAL_NUMBER, "gpus": list},
@@ -132,6 +133,8 @@ def _check_data(path: Path, about: dict) -> None:
     classes, splits = about["labels"], about["data"]["splits"]
     if not classes or not all(isinstance(name, str) and name for name in classes) or len({*classes}) < len(classes):
         raise InputError(f"{path}: labels: must be names, at least one, each once")
+    for weight in (about["class_weights"] or {}).values():
+        _check(weight, _NUMBER, f"{path}: class_weights: ")
     if "test" not in splits:
         raise InputError(f"{path}: data: splits: 'test' is missing: run again with this version")
     for name, split in splits.items():
