@@ -113,7 +113,7 @@ LOSSES = {
 def losses(directory: Path, flags: list[str] = ()) -> None:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     flags = [*flags, *"--train_sampling_strategy sequential --max_steps 1 --logging_steps 1 --eval_strategy no".split()]
-    flags += ["--max_grad_norm", "0"]
+    flags += ["--max_grad_norm", "0", "--save_strategy", "no"]
     results = {"processes": processes}
     for name, loss_flags in LOSSES.items():
         for steps in (1, 4):
