@@ -63,6 +63,18 @@ class RecipeArguments:
         default="none",
         metadata={"help": "none, balanced (each class weighs the same in all), or a number for each class: w0,w1,…"},
     )
+    optimizer: Literal["adam", "adamw", "nadam", "radam", "sgd", "sgdm", "rmsprop", "adagrad"] | None = field(
+        default=None, metadata={"help": "The optimizer; absent: what --optim says. sgdm has a momentum of 0.9."}
+    )
+    schedule: (
+        Literal["constant", "step", "warmup_constant", "warmup_linear", "warmup_cosine", "warmup_exponential"] | None
+    ) = field(
+        default=None,
+        metadata={
+            "help": "The learning rate's course; absent: what --lr_scheduler_type says. step: × 0.9 every two epochs. "
+            "Warm-up takes --warmup_steps, by default a tenth of all."
+        },
+    )
 
     def __post_init__(self):
         self._check_class_weight()
@@ -203,6 +215,8 @@ def parse(
 
     from transformers import TrainingArguments
 
+    from hfcls import optimization
+
     parser = _parser((arguments_class, TrainingArguments))
     for action in parser._actions:
         action.default = argparse.SUPPRESS  # so that the namespace holds only what was given
@@ -214,6 +228,7 @@ def parse(
     own_given = argparse.Namespace(**{name: given.get(name) for name in own_names})
     values = {"output_dir": _default_output_dir(task, given), **SHARED_DEFAULTS, **_hardware_defaults(given)}
     values |= defaults(own_given) | given
+    optimization.settle(values, given)
     if "save_steps" not in given and "eval_steps" in values:
         values["save_steps"] = values["eval_steps"]  # the best checkpoint can only be one that was evaluated
     if values["eval_strategy"] == "no":

@@ -111,6 +111,9 @@ def settings(arguments: RecipeArguments, training_args: TrainingArguments) -> di
     own = {f.name: getattr(arguments, f.name) for f in fields(arguments) if f.name not in NOT_SETTINGS}
     own = {name: Path(value).name if name in FILES and value else value for name, value in own.items()}
     values = {name: getattr(training_args, name) for name in SETTINGS} | own
+    for ours, theirs in (("optimizer", "optim"), ("schedule", "lr_scheduler_type")):
+        if values[ours] is not None:
+            values[theirs] = None  # not what was used
     return {name: getattr(value, "value", value) for name, value in values.items() if value is not None}
 
 

@@ -1,10 +1,12 @@
-"""The Trainer with the one behaviour that no argument of it gives: an order of rows that survives a restart."""
+"""The Trainer with what no argument of it gives: an order of rows that survives a restart, and schedules of its own."""
 
 import logging
+import math
 
 import numpy as np
 import transformers
 
+from hfcls import optimization
 from hfcls.sampling import LengthGroupedSampler
 
 logger = logging.getLogger(__name__)
@@ -15,7 +17,32 @@ class ClassifierTrainer(transformers.Trainer):
 
     Lengths are the attribute `lengths` (rows,) of `train_dataset`; without it, the order is merely random.
     `--train_sampling_strategy sequential` reads the rows in their own order.
+
+    Args:
+        schedule: one of `optimization.learning_rate_schedule`; None for what the arguments say.
+        options: as `Trainer` takes them.
     """
+
+    def __init__(self, *, schedule: str | None = None, **options):
+        super().__init__(**options)
+        self.schedule = schedule
+
+    def create_scheduler(self, num_training_steps, optimizer=None):
+        if self.schedule is None or self.lr_scheduler is not None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        rows_per_step = self._train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
+        self.lr_scheduler = optimization.learning_rate_schedule(
+            self.schedule,
+            self.optimizer if optimizer is None else optimizer,
+            warmup_steps=self.args.get_warmup_steps(num_training_steps),
+            num_steps=num_training_steps,
+            steps_per_epoch=math.ceil(len(self.train_dataset) / rows_per_step),
+        )
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def get_decay_parameter_names(self, model):
+        return optimization.decayed(model, super().get_decay_parameter_names(model))
 
     def _get_train_sampler(self, train_dataset=None):
         train_dataset = self.train_dataset if train_dataset is None else train_dataset

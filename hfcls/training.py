@@ -11,7 +11,7 @@ import datasets
 import transformers
 from transformers import PreTrainedModel, TrainingArguments
 
-from hfcls import hub, metrics, outputs
+from hfcls import hub, metrics, optimization, outputs
 from hfcls.arguments import RecipeArguments
 from hfcls.checkpoints import full_disk_said
 from hfcls.corpus import Corpus
@@ -94,7 +94,12 @@ def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: Train
     callbacks = []
     if arguments.early_stopping_patience is not None:
         callbacks.append(transformers.EarlyStoppingCallback(arguments.early_stopping_patience))
+    optimizer = None
+    if arguments.optimizer is not None:
+        optimizer = optimization.optimizer_class(arguments.optimizer, training_args)
     return ClassifierTrainer(
+        schedule=arguments.schedule,
+        optimizer_cls_and_kwargs=optimizer,
         model=model,
         args=trainer_args,
         train_dataset=setup.rows.train,

@@ -168,4 +168,5 @@ def _ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
     step = next(unit * factor for factor in (1, 2, 5, 10, 20) if (high - low) / (unit * factor) <= most - 1)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [(index * step, f"{index * step:,.{decimals}f}") for index in range(first, last + 1)]
+    digits = f",.{decimals}f" if decimals <= 4 else ".3g"  # 0.00002 has no room beside the axis
+    return [(index * step, f"{index * step:{digits}}") for index in range(first, last + 1)]

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from hfcls.report.figures import shade_paths
 from hfcls.report.mistakes import EXCERPT, confident_mistakes, frequent_confusions
-from hfcls.report.pictures import length_histogram, roc_curves, training_curves
+from hfcls.report.pictures import learning_rate_curve, length_histogram, roc_curves, training_curves
 from hfcls.report.run import Run, load_run
 from hfcls.report.scores import Scores, check_agreement, compute_scores
 
@@ -63,6 +63,7 @@ def render(run: Run, scores: Scores) -> str:
         scores=scores,
         few_rows=FEW_ROWS,
         curves=training_curves(run.history or [], run.best_step),
+        learning_rate=learning_rate_curve(run.history or []),
         matrix=_shaded(scores.confusion) if as_table else None,
         shades=None if as_table else shade_paths(scores.confusion, PICTURE),
         picture=PICTURE,

@@ -1,4 +1,4 @@
-"""What the report's pictures show: training, ROC curves, lengths."""
+"""What the report's pictures show: training, learning rate, ROC curves, lengths."""
 
 import math
 
@@ -45,6 +45,25 @@ def training_curves(history: list[dict], best_step: int | None) -> list[Plot]:
             line_plot(title, lines, x_label="step", x_range=(0, max(last_step, 1)), y_range=y_range, mark=mark)
         )
     return plots
+
+
+def learning_rate_curve(history: list[dict]) -> Plot | None:
+    """The learning rate against the step, as it was logged; None where it was not."""
+    logged = {}
+    for entry in history:
+        value = entry.get("learning_rate")
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            logged[entry["step"]] = value
+    if not logged:
+        return None
+    points = thin(np.array(sorted(logged.items())), LOSS_POINTS)
+    return line_plot(
+        "Learning rate",
+        [Line("learning rate", "s1", points[:, 0], points[:, 1])],
+        x_label="step",
+        x_range=(0, max(points[-1, 0], 1)),
+        y_range=(0, points[:, 1].max() * 1.08 or 1),
+    )
 
 
 def roc_curves(scores: Scores) -> Plot | None:
