@@ -18,6 +18,10 @@ A comma that belongs to a value is written \\, ; what is in quotes of its own ("
 The same command again goes on where the sweep was interrupted.
 """
 
+CHECK_FINDINGS = """
+What --fail_on may name: duplicate, leakage, conflict.
+"""
+
 
 class _Parser(argparse.ArgumentParser):
     """Reports a mistake as one line, with the nearest name, instead of two screens of usage."""
@@ -107,6 +111,14 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     compare.add_argument("--output", metavar="FILE", default="compare.html", help="the page [compare.html]")
     compare.add_argument("--markdown", action="store_true", help="print the tables, too")
 
+    check = verb("check", _check, "look at the data before training on it", epilog=CHECK_FINDINGS)
+    check.add_argument("corpus", metavar="CORPUS", help="thucnews, imdb; or a CSV, JSONL or Parquet file or folder")
+    check.add_argument("--data_dir", metavar="DIR", help="of thucnews, imdb …: the owners' files [embedded sample]")
+    check.add_argument("--text_column", default="text", help="of a table [text]")
+    check.add_argument("--label_column", default="label", help="of a table [label]")
+    check.add_argument("--output", metavar="FILE", default="audit.html", help="the page; a .json is put beside it")
+    check.add_argument("--fail_on", "--fail-on", metavar="NAME,…", default="", help="exit code 1 if these are found")
+
     report = verb("report", _report, "write the report of a finished run anew")
     report.add_argument("run_folder", metavar="RUN")
     return parser, verbs.choices
@@ -181,6 +193,35 @@ def _compare(options: argparse.Namespace) -> int:
         print(markdown(comparison) + "\n")
     print(f"comparison: {write_comparison(comparison, options.output)}")
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from hfcls.audit.audit import FINDINGS, audit, summary, write_json
+    from hfcls.audit.page import write_page
+    from hfcls.audit.sources import BUILDERS, load_builder, load_tables
+
+    fatal = [name for name in options.fail_on.split(",") if name]
+    for name in fatal:
+        if name not in FINDINGS:
+            near = difflib.get_close_matches(name, FINDINGS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FINDINGS)}"
+            raise InputError(f"--fail_on {name}: {hint}")
+    if options.corpus in BUILDERS:
+        corpus = load_builder(options.corpus, options.data_dir)
+    elif options.data_dir is not None:
+        raise InputError(f"--data_dir goes with {', '.join(BUILDERS)}; a table is named alone: hfcls check FILE")
+    else:
+        corpus = load_tables(options.corpus, text_column=options.text_column, label_column=options.label_column)
+    done = audit(corpus)
+    print(summary(done))
+    page = write_page(done, options.output)
+    print(f"page: {page}, for machines: {write_json(done, Path(options.output).with_suffix('.json'))}")
+    found = [finding.name for finding in done.findings if finding.found and finding.name in fatal]
+    if found:
+        print(f"failed on {', '.join(found)}", file=sys.stderr)
+    return 1 if found else 0
 
 
 def _report(options: argparse.Namespace) -> int:

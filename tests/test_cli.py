@@ -59,7 +59,7 @@ finally:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("verb", ["predict", "push", "sweep", "compare", "report"])
+@pytest.mark.parametrize("verb", ["predict", "push", "sweep", "compare", "check", "report"])
 def test_help_of_each_verb(verb, capsys):
     assert _main(verb, "--help") == 0
     assert f"usage: hfcls {verb}" in capsys.readouterr().out
@@ -94,6 +94,9 @@ def test_no_verb_shows_the_help(capsys):
         (["sweep", "nowhere.py", "--seed", "1,2"], "nowhere.py: no such recipe"),
         (["sweep", "nowhere.py", "--num_processes", "0"], "--num_processes 0: give at least 1"),
         (["compare", "nowhere"], "run.json: No such file or directory"),
+        (["check", "nowhere"], "nowhere: neither a file nor a folder, nor one of the corpora thucnews, imdb"),
+        (["check", "thucnews", "--fail-on", "leekage"], "--fail_on leekage: did you mean leakage?"),
+        (["check", "x.csv", "--data_dir", "d"], "--data_dir goes with thucnews, imdb"),
         (["report", "nowhere"], "nowhere/run.json: No such file or directory"),
     ],
 )

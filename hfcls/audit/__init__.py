@@ -1,0 +1,1 @@
+"""What is wrong with a corpus, found before anyone trains on it."""

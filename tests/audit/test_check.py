@@ -1,0 +1,112 @@
+"""`hfcls check` as a user calls it."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas
+import pytest
+
+from hfcls.cli import main
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+HOSTILE = "<script>alert(1)</script>\u202e"
+
+
+def _main(*words) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        main([str(word) for word in words])
+    return exit_.value.code
+
+
+def _write(frame, path):
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".jsonl":
+        frame.to_json(path, orient="records", lines=True, force_ascii=False)
+    else:
+        frame.to_parquet(path)
+    return path
+
+
+@pytest.fixture
+def frame():
+    texts = [f"text number {row}" for row in range(40)]
+    texts[7], texts[9] = texts[2], HOSTILE
+    return pandas.DataFrame({"title": texts, "kind": ["x", "y"] * 20})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_tables(frame, suffix, tmp_path, capsys):
+    path = _write(frame, tmp_path / f"table{suffix}")
+    page = tmp_path / "audit.html"
+    columns = ["--text_column", "title", "--label_column", "kind", "--output", page]
+    assert _main("check", path, *columns, "--fail-on", "leakage") == 0
+    assert "surplus rows: 1 in train" in capsys.readouterr().out
+    done = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    assert done["findings"]["duplicate"]["rows"] == {"train": [7]}
+    assert done["findings"]["conflict"]["found"] == 1
+    assert _main("check", path, *columns, "--fail-on", "duplicate,conflict") == 1
+    assert capsys.readouterr().err == "failed on duplicate, conflict\n"
+
+
+def test_the_page_escapes_what_the_corpus_says(frame, tmp_path):
+    frame.loc[10, "title"] = HOSTILE
+    path = _write(frame, tmp_path / "<i>x.jsonl")
+    page = tmp_path / "audit.html"
+    assert _main("check", path, "--text_column", "title", "--label_column", "kind", "--output", page) == 0
+    html = page.read_text(encoding="utf-8")
+    assert "<script" not in html and "<i>x" not in html and "\u202e" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\ufffd" in html
+    assert "default-src 'none'; style-src 'unsafe-inline'" in html
+    assert not re.search(r"(src|href)=\"(?!#)", html)
+
+
+def test_a_folder_of_splits(frame, tmp_path, capsys):
+    for name in ("train", "dev", "test"):
+        _write(frame.iloc[:20] if name == "train" else frame.iloc[15:], tmp_path / f"{name}.csv")
+    columns = ["--text_column", "title", "--label_column", "kind", "--output", tmp_path / "audit.html"]
+    assert _main("check", tmp_path, *columns) == 0
+    printed = capsys.readouterr().out
+    assert "20 train, 25 validation, 25 test rows" in printed
+    assert "5 distinct validation in train" in printed
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "not a readable .csv file"),
+        ("text,kind\na,b\n", "train has no column 'label' but text, kind: name one with --label_column"),
+        ("text,label\n", "no rows; there is nothing to audit"),
+        ('text,label\n"a,b\n', "not a readable .csv file"),
+    ],
+    ids=["empty", "column", "rows", "quote"],
+)
+def test_one_line_for_a_table_that_cannot_be_used(content, message, tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    path.write_text(content)
+    assert _main("check", path, "--output", tmp_path / "audit.html") == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_gb18030_is_read_and_broken_bytes_are_kept_visible(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes("text,label\n股市,x\n股市,y\n".encode("gb18030"))
+    assert _main("check", path, "--output", tmp_path / "a.html") == 0
+    assert "股市" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_a_torn_line_of_jsonl_is_named(tmp_path, capsys):
+    path = tmp_path / "table.jsonl"
+    path.write_text('{"text": "a", "label": 1}\n\n{"text": \n')
+    assert _main("check", path, "--output", tmp_path / "a.html") == 2
+    assert f"{path}:3: not JSON" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="needs the shared corpora")
+def test_the_known_blemishes_of_the_headlines(tmp_path, capsys):
+    assert _main("check", "thucnews", "--data_dir", SHARED / "thucnews_titles", "--output", tmp_path / "a.html") == 0
+    printed = capsys.readouterr().out
+    assert "surplus rows: 62 in train" in printed
+    assert "36 distinct validation in train, 33 distinct test in train" in printed
