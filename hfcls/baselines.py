@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 
 from hfcls.arguments import BaselineArguments
 from hfcls.collators import PaddingCollator, text_collator
-from hfcls.corpus import Corpus
+from hfcls.corpus import Corpus, joined_texts
 from hfcls.embeddings import Vectors, load_vectors
 from hfcls.models.dpcnn import DPCNNConfig, DPCNNForSequenceClassification
 from hfcls.models.ngram_linear import NgramLinearConfig, NgramLinearForSequenceClassification
@@ -46,7 +46,7 @@ def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedT
     settings = {"max_length": 512, "padding_side": arguments.padding_side}
     if arguments.vocab is not None:
         return tokenizer_from_vocabulary(load_vocabulary(arguments.vocab), arguments.tokens, **settings)
-    texts = corpus.splits["train"]["text"]
+    texts = joined_texts(corpus.splits["train"])
     return train_tokenizer(texts, level=arguments.tokens, vocab_size=arguments.vocab_size, **settings)
 
 

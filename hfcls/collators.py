@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 @dataclass
 class PaddingCollator:
-    """Pads a batch to its longest row.
+    """Pads a batch to its longest row; `token_type_ids` and `labels` are there if the rows have them.
 
     >>> PaddingCollator(pad_token_id=0)([{"input_ids": [5, 6, 7], "labels": 1}, {"input_ids": [8], "labels": 0}])
     {'input_ids': tensor([[5, 6, 7], [8, 0, 0]]),
@@ -33,11 +33,14 @@ class PaddingCollator:
         mask = columns < lengths[:, None] if self.padding_side == "right" else columns >= width - lengths[:, None]
         input_ids = np.full(mask.shape, self.pad_token_id, dtype=np.int64)
         input_ids[mask] = np.concatenate([row["input_ids"] for row in rows])
-        return {
-            "input_ids": torch.from_numpy(input_ids),
-            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
-            "labels": torch.tensor([int(row["labels"]) for row in rows]),
-        }
+        batch = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
+        if "token_type_ids" in rows[0]:
+            token_type_ids = np.zeros(mask.shape, dtype=np.int64)
+            token_type_ids[mask] = np.concatenate([row["token_type_ids"] for row in rows])
+            batch["token_type_ids"] = torch.from_numpy(token_type_ids)
+        if "labels" in rows[0]:
+            batch["labels"] = torch.tensor([int(row["labels"]) for row in rows])
+        return batch
 
 
 def text_collator(tokenizer: PreTrainedTokenizerBase) -> PaddingCollator:

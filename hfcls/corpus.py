@@ -23,6 +23,7 @@ class Corpus:
         source: the folder's name, or "embedded sample".
         language: ISO 639-1 code.
         splits: train, validation and test, each with `label` (ClassLabel).
+        unlabelled: rows without `label` that are only to be predicted, if there are any.
         notes: what the builder said while reading, one line each.
         shown: the column by which people recognise a row: "text", or "id" where the input is no text.
     """
@@ -33,6 +34,7 @@ class Corpus:
     splits: datasets.DatasetDict
     notes: list[str] = field(default_factory=list)
     shown: str = "text"
+    unlabelled: datasets.Dataset | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -67,6 +69,7 @@ def load_corpus(
     finally:
         logging.getLogger(builder.__module__).removeHandler(listener)
 
+    unlabelled = splits.pop("unlabelled").remove_columns("label") if "unlabelled" in splits else None
     if arguments.data_dir is None:
         logger.info("no --data_dir: using the embedded sample of %s", name)
     for split, limit in zip(
@@ -81,7 +84,14 @@ def load_corpus(
     logger.info("%s: %s, %d classes", name, rows, len(splits["train"].features["label"].names))
     source = "embedded sample" if arguments.data_dir is None else Path(arguments.data_dir).resolve().name
     shown = "text" if "text" in splits["test"].features else "id"
-    return Corpus(name, source, language, splits, listener.messages, shown)
+    return Corpus(name, source, language, splits, listener.messages, shown, unlabelled)
+
+
+def joined_texts(split: datasets.Dataset) -> list[str]:
+    """The texts of `split` as one string each: `text` and, where there is one, `text_pair` on the next line."""
+    if "text_pair" not in split.column_names:
+        return list(split["text"])
+    return [f"{text}\n{pair}" if pair else text for text, pair in zip(split["text"], split["text_pair"], strict=True)]
 
 
 class _Listener(logging.Handler):

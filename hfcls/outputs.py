@@ -12,7 +12,7 @@ from transformers import TrainingArguments
 
 from hfcls import environment, metrics
 from hfcls.arguments import RecipeArguments
-from hfcls.corpus import Corpus
+from hfcls.corpus import Corpus, joined_texts
 from hfcls.losses import Loss
 
 SETTINGS = (
@@ -50,7 +50,8 @@ def write_predictions(path: Path, corpus: Corpus, *, labels: np.ndarray, logits:
     `labels` is (rows,), `logits` (rows, classes).
     """
     names, column = corpus.labels, corpus.shown
-    shown = corpus.splits["test"][column]
+    split = corpus.splits["test"]
+    shown = joined_texts(split) if column == "text" else split[column]
     rows = zip(shown, labels, metrics.predictions(logits), metrics.probabilities(logits), strict=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -58,6 +59,17 @@ def write_predictions(path: Path, corpus: Corpus, *, labels: np.ndarray, logits:
         for row, label, prediction, probabilities in rows:
             answer = names[prediction] if prediction >= 0 else ""
             writer.writerow([row, names[label], answer, *(f"{p:.9g}" for p in probabilities)])
+
+
+def write_submission(path: Path, corpus: Corpus, *, logits: np.ndarray) -> None:
+    """One line for each unlabelled row: its `id`, and as `label` the number of the predicted class.
+
+    `logits` is (rows, classes). A row whose logits are not finite gets class 0: every row has to have one.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "label"])
+        writer.writerows(zip(corpus.unlabelled["id"], metrics.predictions(logits).clip(min=0), strict=True))
 
 
 def length_summary(lengths: np.ndarray, bars: int = 40) -> dict:

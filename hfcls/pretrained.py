@@ -4,7 +4,7 @@ from transformers import TrainingArguments
 
 from hfcls.arguments import PretrainedTextArguments, TextArguments
 from hfcls.collators import text_collator
-from hfcls.corpus import Corpus, align_labels
+from hfcls.corpus import Corpus, align_labels, joined_texts
 from hfcls.loading import load
 from hfcls.models.bert import bert_from_scratch
 from hfcls.preprocessing import tokenize_corpus
@@ -23,7 +23,7 @@ def build(
     if arguments.evaluate_only is not None:
         return reload(arguments, training_args, corpus)
     if arguments.from_scratch is not None:
-        tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=512)
+        tokenizer = train_wordpiece_tokenizer(joined_texts(corpus.splits["train"]), max_length=512)
         rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
         model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.labels, rows.max_length)
         return Setup(

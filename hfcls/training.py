@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, TrainingArguments
 from hfcls import hub, metrics, optimization, outputs
 from hfcls.arguments import RecipeArguments
 from hfcls.checkpoints import full_disk_said
-from hfcls.corpus import Corpus
+from hfcls.corpus import Corpus, joined_texts
 from hfcls.errors import InputError
 from hfcls.loading import load
 from hfcls.losses import build_loss
@@ -144,6 +144,7 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
         results |= _chosen_evaluation(trainer)
     test = trainer.predict(setup.rows.test, metric_key_prefix="test")
     results |= test.metrics
+    unlabelled = None if setup.rows.unlabelled is None else trainer.predict(setup.rows.unlabelled).predictions
     if training:
         trainer.save_model()
         trainer.save_state()
@@ -157,6 +158,8 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     outputs.write_predictions(
         output_dir / "predictions.csv", setup.corpus, labels=setup.rows.test.labels, logits=test.predictions
     )
+    if unlabelled is not None:
+        outputs.write_submission(output_dir / "submission.csv", setup.corpus, logits=unlabelled)
     outputs.write_json(
         output_dir / "run.json",
         outputs.describe_run(
@@ -187,7 +190,10 @@ def _show_examples(setup: Setup, saved: str) -> None:
     tokenizer, model = load(saved)
     classify = transformers.pipeline(setup.pipeline_task, model=model, tokenizer=tokenizer, device="cpu")
     print(f"reloaded from {saved}")
-    texts = setup.corpus.splits["test"]["text"][:3]
-    for text, answer in zip(texts, classify(texts, truncation=True), strict=True):
+    rows = setup.corpus.splits["test"].select(range(min(3, len(setup.corpus.splits["test"]))))
+    texts = inputs = joined_texts(rows)
+    if "text_pair" in rows.column_names and tokenizer.sep_token is not None:
+        inputs = [{"text": row["text"], "text_pair": row["text_pair"] or None} for row in rows]
+    for text, answer in zip(texts, classify(inputs, truncation=True), strict=True):
         shown = text if len(text) <= 60 else f"{text[:60]}…"
         print(f"  {answer['label']:<14} {answer['score']:.3f}  {' '.join(shown.split())}")
