@@ -1,0 +1,233 @@
+"""Your own table: texts and labels in a CSV, TSV, JSON Lines, Parquet or Excel file, or in one file a split.
+
+This file needs `datasets`, the standard library and `table_files.py` beside it.
+"""
+
+import difflib
+import hashlib
+import logging
+import math
+import os
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+import datasets
+
+from .table_files import FORMATS, cell_text, read_records
+
+__all__ = ["Table", "TableConfig"]
+
+logger = logging.getLogger(__name__)
+
+_SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+_MAX_LABELS = 1000
+_WHOLE = re.compile(r"^(-?\d+)\.0+$")  # a CSV column with gaps has 1.0 for 1
+
+
+@dataclass
+class TableConfig(datasets.BuilderConfig):
+    """Reads the files; the class names and the cache key follow from them.
+
+    Args:
+        text_column, label_column: names of columns.
+        text_pair_column: of a second text, if there is one.
+        group_column: rows with the same value (a customer, an article) stay in one split where splits are drawn.
+        seed: draws the splits.
+    """
+
+    text_column: str = "text"
+    label_column: str = "label"
+    text_pair_column: str | None = None
+    group_column: str | None = None
+    seed: int = 42
+    splits: dict[str, list[dict]] = field(init=False, repr=False)
+    labels: list[str] = field(init=False, repr=False)
+    fingerprint: str = field(init=False, repr=False)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.data_dir is None:
+            raise ValueError("data_dir is missing; give a file or a folder with a file a split")
+        files = _find(os.path.normpath(self.data_dir))
+        columns = (self.text_column, self.label_column, self.text_pair_column, self.group_column)
+        rows = {split: _rows(path, *columns) for split, path in files.items()}
+        self.labels = _label_names(rows["train"], files["train"], self.label_column)
+        for split, path in files.items():
+            for row in rows[split]:
+                if row["label"] not in self.labels:
+                    raise ValueError(f"{path}:{row['line']}: label {row['label'][:40]!r} is not in the training file")
+        missing = [split for split in _SPLITS if split not in rows]
+        if missing:
+            drawn = _draw(rows["train"], ["train", *missing], self.seed, files["train"])
+            rows |= drawn
+        self.splits = {split: rows[split] for split in _SPLITS}
+        self.fingerprint = _fingerprint(files.values())
+
+    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
+        return super().create_config_id(config_kwargs | {"fingerprint": self.fingerprint}, custom_features)
+
+
+class Table(datasets.GeneratorBasedBuilder):
+    """Builds `train`, `validation` and `test` with `text` (string), `label` (ClassLabel), and maybe `text_pair`.
+
+    `Table(data_dir=PATH, text_column="text", label_column="label", text_pair_column=None, group_column=None, seed=42)`:
+    `PATH` is a file in CSV (with a header), TSV, JSON Lines, Parquet or Excel (its first sheet), or a folder with
+    `train.*`, and `validation.*` (or `valid`, `val`, `dev`) and `test.*`, each in one of these formats. Text files are
+    UTF-8 or GB18030.
+
+    A split that has no file is a tenth of the training rows: drawn class by class, or group by group as near to that as
+    the groups allow. Rows keep their order. The classes are those of the training file, sorted: numbers by size, names
+    by code point.
+
+    Left out, with a warning that counts them: rows without a text, and rows without a label.
+
+    Raises:
+        ValueError: one line with file, line and what to do, raised by the constructor: a missing file or column, a
+            ragged or torn row, a label column of fractions or of more than 1,000 values, a class with too few rows.
+    """
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = TableConfig
+
+    def _info(self) -> datasets.DatasetInfo:
+        texts = ["text"] if self.config.text_pair_column is None else ["text", "text_pair"]
+        features = {name: datasets.Value("string") for name in texts}
+        label = datasets.ClassLabel(names=self.config.labels)
+        return datasets.DatasetInfo(features=datasets.Features({**features, "label": label}))
+
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        return [datasets.SplitGenerator(split, {"rows": rows}) for split, rows in self.config.splits.items()]
+
+    def _generate_examples(self, rows: list[dict]):
+        for number, row in enumerate(rows):
+            yield number, {name: row[name] for name in self.info.features}
+
+
+def _find(path: str) -> dict[str, str]:
+    """The file of each split; a lone file is "train"."""
+    if os.path.isfile(path):
+        if not path.lower().endswith(FORMATS):
+            raise ValueError(f"{path}: what is in it must show in its name: {', '.join(FORMATS)}")
+        return {"train": path}
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; give a file or a folder with a file a split") from None
+    files = {}
+    for split, stems in _SPLITS.items():
+        found = [name for name in names if name.lower().endswith(FORMATS) and os.path.splitext(name)[0] in stems]
+        if len(found) > 1:
+            raise ValueError(f"{path}: {found[0]} and {found[1]} are both there; keep one of them")
+        if found:
+            files[split] = os.path.join(path, found[0])
+    if "train" not in files:
+        raise ValueError(f"{path}: no train{'|'.join(FORMATS)}; name the file, or call the splits train, dev and test")
+    return files
+
+
+def _rows(path: str, text: str, label: str, pair: str | None, group: str | None) -> list[dict]:
+    """Rows with `line`, `text`, `label` and, where there is such a column, `text_pair` and `group`, all strings."""
+    columns, records = read_records(path)
+    names = {"text": text, "label": label, "text_pair": pair, "group": group}
+    names = {key: name for key, name in names.items() if name is not None}
+    for key, name in names.items():
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"give --{key}_column"
+            raise ValueError(f"{path}:1: no column {name!r}; there are {', '.join(map(repr, columns[:20]))}: {hint}")
+    rows, without_text, without_label = [], [], []
+    for line, record in records:
+        if isinstance(record.get(label), (list, dict)):
+            raise ValueError(f"{path}:{line}: the label is {str(record[label])[:40]}; give each row one class")
+        row = {"line": line} | {key: cell_text(record.get(name)) for key, name in names.items()}
+        row["label"] = _WHOLE.sub(r"\1", row["label"])
+        if not row["text"]:
+            without_text.append(line)
+        elif not row["label"]:
+            without_label.append(line)
+        else:
+            rows.append(row)
+    for lines, what in ((without_text, "text"), (without_label, "label")):
+        if lines:
+            shown = ", ".join(map(str, lines[:3])) + (", …" if len(lines) > 3 else "")
+            logger.warning("%s: %d rows without a %s (lines %s): left out", path, len(lines), what, shown)
+    if not rows:
+        raise ValueError(f"{path}:1: no rows with a text and a label; check {text!r} and {label!r}")
+    return rows
+
+
+def _label_names(rows: list[dict], path: str, column: str) -> list[str]:
+    """The classes, sorted; raises ValueError where the column holds no classes."""
+    names = {row["label"] for row in rows}
+    numbers = {name: _number(name) for name in names}
+    if len(names) > 1 and None not in numbers.values() and any(not n.is_integer() for n in numbers.values()):
+        row = next(row for row in rows if not numbers[row["label"]].is_integer())
+        raise ValueError(
+            f"{path}:{row['line']}: column {column!r} holds fractions ({row['label'][:20]}), not classes; name "
+            "the column of the classes, or cut the numbers into ranges"
+        )
+    if len(names) > _MAX_LABELS:
+        raise ValueError(
+            f"{path}:1: column {column!r} has {len(names):,} different values in {len(rows):,} rows, at most "
+            f"{_MAX_LABELS:,} are classes; name the column of the classes"
+        )
+    if len(names) < 2:
+        raise ValueError(
+            f"{path}:1: every row of column {column!r} is {names.pop()[:40]!r}; there is nothing to tell apart"
+        )
+    return sorted(names) if None in numbers.values() else sorted(names, key=lambda name: (numbers[name], name))
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _draw(rows: list[dict], splits: list[str], seed: int, path: str) -> dict[str, list[dict]]:
+    """A tenth of each class for every split but the first, which keeps the others."""
+    counts = Counter(row["label"] for row in rows)
+    label, fewest = min(counts.items(), key=lambda item: item[1])
+    if fewest < len(splits):
+        raise ValueError(
+            f"{path}: {fewest} rows of class {label[:40]!r} are too few for {', '.join(splits)}; add some, or remove it"
+        )
+    grouped: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        grouped.setdefault(row.get("group") or f"\0{number}", []).append(number)
+    if len(grouped) < len(splits):
+        raise ValueError(f"{path}: {len(grouped)} groups are too few for {', '.join(splits)}; name another column")
+    wanted = {split: {name: max(1, round(count / 10)) for name, count in counts.items()} for split in splits[1:]}
+    groups = list(grouped.values())
+    random.Random(seed).shuffle(groups)
+    split_of = {}
+    for group in groups:
+        holds = Counter(rows[number]["label"] for number in group)
+        # The first split that lacks rows of these classes, and would not get more of any than it lacks.
+        fits = (split for split in wanted if all(wanted[split][name] >= count for name, count in holds.items()))
+        split = next(fits, splits[0])
+        for number in group:
+            split_of[number] = split
+        if split in wanted:
+            for name, count in holds.items():
+                wanted[split][name] -= count
+    drawn = {split: [row for number, row in enumerate(rows) if split_of[number] == split] for split in splits}
+    for split, chosen in drawn.items():
+        absent = set(counts) - {row["label"] for row in chosen}
+        if not chosen or (split == splits[0] and absent):
+            raise ValueError(f"{path}: the groups are too large to draw {', '.join(splits)}; give one file a split")
+        if absent:
+            logger.warning("%s: no rows of %s in %s: the groups are too large", path, ", ".join(sorted(absent)), split)
+    return drawn
+
+
+def _fingerprint(paths) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for path in (__file__, *paths):  # what older code prepared is stale as well
+        with open(path, "rb") as file:
+            digest.update(hashlib.blake2b(file.read(), digest_size=16).digest())
+    return digest.hexdigest()

@@ -1,0 +1,129 @@
+"""Trains any text model on any table of texts and labels, or on one of the corpora that hfcls knows.
+
+    accelerate launch recipes/text_classification.py --data_dir reviews.csv --text_column review --label_column stars \\
+        --model_name_or_path google-bert/bert-base-multilingual-cased
+    accelerate launch recipes/text_classification.py --data_dir reviews.parquet --from_scratch mini
+    accelerate launch recipes/text_classification.py --dataset ccf_sentiment --data_dir ccf_sentiment \\
+        --architecture ngram_linear --class_weight balanced
+
+A file is split 80/10/10, class by class; a folder holds train.csv, dev.csv and test.csv (or .tsv, .jsonl, .parquet,
+.xlsx).
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hfcls.arguments import BaselineArguments, PretrainedTextArguments, parse
+from hfcls.errors import InputError, one_line_errors
+
+TASK = "text_classification"
+
+# Devlin et al. 2019, appendix A.3.
+PRETRAINED = {
+    "learning_rate": 2e-5,
+    "weight_decay": 0.01,
+    "warmup_steps": 0.1,
+    "num_train_epochs": 4,
+    "per_device_train_batch_size": 16,
+    "per_device_eval_batch_size": 32,
+}
+
+# Random weights want a larger step, a warm-up and a decay.
+FROM_SCRATCH = {
+    "learning_rate": 5e-4,
+    "weight_decay": 0.05,
+    "warmup_steps": 0.1,
+    "lr_scheduler_type": "cosine",
+    "num_train_epochs": 8,
+    "per_device_train_batch_size": 32,
+    "per_device_eval_batch_size": 128,
+}
+
+NEURAL = {
+    "dropout": 0.5,
+    "learning_rate": 1e-3,
+    "num_train_epochs": 8,
+    "per_device_train_batch_size": 64,
+    "per_device_eval_batch_size": 256,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.05,
+    "weight_decay": 0.01,
+}
+
+# A linear model on given ratios takes large steps and learns all it can in a few epochs.
+NGRAMS = {
+    "learning_rate": 2e-2,
+    "num_train_epochs": 3,
+    "per_device_train_batch_size": 256,
+    "per_device_eval_batch_size": 512,
+}
+
+
+@dataclass
+class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
+    architecture: Literal["text_rnn", "text_cnn", "dpcnn", "ngram_linear"] | None = field(
+        default=None, metadata={"help": "A baseline, instead of a pretrained model."}
+    )
+    dataset: Literal["thucnews", "imdb", "ccf_sentiment"] | None = field(
+        default=None, metadata={"help": "A corpus with files of its own kind; absent: --data_dir is a table."}
+    )
+    text_column: str = field(default="text", metadata={"help": "The column of the texts."})
+    text_pair_column: str | None = field(default=None, metadata={"help": "The column of a second text."})
+    label_column: str = field(default="label", metadata={"help": "The column of the classes, names or numbers."})
+    group_column: str | None = field(
+        default=None, metadata={"help": "Rows with the same value here stay in one split where splits are drawn."}
+    )
+    language: str | None = field(default=None, metadata={"help": "Of a table, ISO 639-1; for the model card."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        models = ("model_name_or_path", "from_scratch", "architecture", "evaluate_only")
+        given = [name for name in models if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
+        if self.dataset is None and self.data_dir is None:
+            raise InputError("give the table as --data_dir FILE_OR_FOLDER, or the name of a corpus as --dataset")
+
+
+def defaults(given):
+    if given.architecture is not None:
+        return NGRAMS if given.architecture == "ngram_linear" else NEURAL
+    return FROM_SCRATCH if given.from_scratch else PRETRAINED
+
+
+def main():
+    arguments, training_args = parse(TextClassificationArguments, task=TASK, description=__doc__, defaults=defaults)
+
+    from pathlib import Path
+
+    from hfcls import baselines, pretrained, training
+    from hfcls.corpus import load_corpus
+    from hfcls.data.ccf_sentiment import CCFSentiment
+    from hfcls.data.imdb import IMDB
+    from hfcls.data.table import Table
+    from hfcls.data.thucnews import THUCNews
+
+    training.start(training_args)
+    if arguments.dataset is None:
+        name, language, builder = Path(arguments.data_dir).resolve().stem, arguments.language, Table
+        options = ("text_column", "text_pair_column", "label_column", "group_column")
+        options = {option: getattr(arguments, option) for option in options}
+    else:
+        corpora = {
+            "thucnews": ("THUCNews", "zh", THUCNews),
+            "imdb": ("IMDB", "en", IMDB),
+            "ccf_sentiment": ("CCF sentiment", "zh", CCFSentiment),
+        }
+        name, language, builder = corpora[arguments.dataset]
+        options = {}
+    corpus = load_corpus(builder, arguments, training_args, name=name, language=language, **options)
+    if arguments.architecture is not None:
+        setup = baselines.build(arguments, training_args, corpus)
+    else:
+        setup = pretrained.build(arguments, training_args, corpus, default=arguments.model_name_or_path)
+    training.run(setup, arguments, training_args, task=TASK)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
