@@ -21,7 +21,7 @@ class Corpus:
     Attributes:
         name: of the corpus, "THUCNews".
         source: the folder's name, or "embedded sample".
-        language: ISO 639-1 code.
+        language: ISO 639-1 code; None where there are no texts.
         splits: train, validation and test, each with `label` (ClassLabel).
         unlabelled: rows without `label` that are only to be predicted, if there are any.
         notes: what the builder said while reading, one line each.
@@ -30,7 +30,7 @@ class Corpus:
 
     name: str
     source: str
-    language: str
+    language: str | None
     splits: datasets.DatasetDict
     notes: list[str] = field(default_factory=list)
     shown: str = "text"
@@ -47,7 +47,7 @@ def load_corpus(
     training_args: TrainingArguments,
     *,
     name: str,
-    language: str,
+    language: str | None,
     **options,
 ) -> Corpus:
     """Prepares a corpus with its builder and cuts the splits to `--max_*_samples`.

@@ -1,9 +1,15 @@
-"""Loading a classifier and its tokenizer, this project's own included, from a folder or the Hub."""
+"""Loading a classifier with its tokenizer or image processor, this project's own included, from a folder or the Hub."""
 
 import importlib
 import pkgutil
 
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+)
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 import hfcls.models
@@ -26,8 +32,15 @@ def tokenizer_class(name_or_path: str) -> type:
     return JiebaTokenizer if ours else AutoTokenizer
 
 
-def load(name_or_path: str, labels: list[str] | None = None) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """Tokenizer and classifier of a Hub name or a folder, with a head for `labels` (None: the head it was saved with).
+def load(
+    name_or_path: str, labels: list[str] | None = None, *, task: str = "text-classification"
+) -> tuple[object, PreTrainedModel]:
+    """Tokenizer (or image processor) and classifier of a Hub name or a folder.
+
+    Args:
+        name_or_path: of the Hub, or a folder.
+        labels: a new head is made for them; None for the head it was saved with.
+        task: "text-classification" or "image-classification".
 
     Raises:
         InputError: it is not there, or there is no network.
@@ -37,12 +50,20 @@ def load(name_or_path: str, labels: list[str] | None = None) -> tuple[PreTrained
     if labels is not None:
         head = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
     try:
-        tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path)
-        model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
+        if task == "image-classification":
+            # Pillow's: torchvision is no dependency. Vision models are published with a head for their own classes.
+            processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil")
+            resized = labels is not None
+            model = AutoModelForImageClassification.from_pretrained(
+                name_or_path, ignore_mismatched_sizes=resized, **head
+            )
+        else:
+            processor = tokenizer_class(name_or_path).from_pretrained(name_or_path)
+            model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder as "
             f"--model_name_or_path, set HF_ENDPOINT to a mirror, or train with --from_scratch mini"
         ) from error
-    return tokenizer, model
+    return processor, model

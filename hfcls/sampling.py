@@ -1,6 +1,6 @@
 """The order in which training rows are read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -20,15 +20,17 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
         lengths: number of tokens of each row, (rows,).
         batch_size: rows read in one step by all processes together.
         seed: of the order.
+        on_epoch: called with the number of each epoch that begins, for rows that change with it.
     """
 
     CHUNK = 50
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int):
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, on_epoch: Callable[[int], None] | None = None):
         self.lengths = np.asarray(lengths)
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
+        self.on_epoch = on_epoch
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -36,6 +38,8 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
     def set_epoch(self, epoch: int) -> None:
         """Called by accelerate at the start of every epoch, a resumed one included."""
         self.epoch = epoch
+        if self.on_epoch is not None:
+            self.on_epoch(epoch)
 
     def __iter__(self) -> Iterator[int]:
         random = np.random.default_rng([self.seed, self.epoch])

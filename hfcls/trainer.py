@@ -50,4 +50,6 @@ class ClassifierTrainer(transformers.Trainer):
             return super()._get_train_sampler(train_dataset)
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         lengths = getattr(train_dataset, "lengths", np.zeros(len(train_dataset)))
-        return LengthGroupedSampler(lengths, self._train_batch_size * self.args.world_size, seed)
+        # accelerate itself does not tell the dataset with several processes, nor after a resume inside an epoch.
+        on_epoch = getattr(train_dataset, "set_epoch", None)
+        return LengthGroupedSampler(lengths, self._train_batch_size * self.args.world_size, seed, on_epoch)

@@ -187,13 +187,24 @@ def _chosen_evaluation(trainer: ClassifierTrainer) -> dict:
 
 def _show_examples(setup: Setup, saved: str) -> None:
     """Classifies three test rows with the model as it was saved, reloaded as a user would."""
-    tokenizer, model = load(saved)
-    classify = transformers.pipeline(setup.pipeline_task, model=model, tokenizer=tokenizer, device="cpu")
-    print(f"reloaded from {saved}")
+    processor, model = load(saved, task=setup.pipeline_task)
     rows = setup.corpus.splits["test"].select(range(min(3, len(setup.corpus.splits["test"]))))
+    classify = _classify_images if setup.pipeline_task == "image-classification" else _classify_texts
+    shown, answers = classify(rows, processor, model)
+    print(f"reloaded from {saved}")
+    for name, answer in zip(shown, answers, strict=True):
+        shortened = name if len(name) <= 60 else f"{name[:60]}…"
+        print(f"  {answer['label']:<14} {answer['score']:.3f}  {' '.join(shortened.split())}")
+
+
+def _classify_texts(rows, tokenizer, model) -> tuple[list[str], list[dict]]:
+    classify = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
     texts = inputs = joined_texts(rows)
     if "text_pair" in rows.column_names and tokenizer.sep_token is not None:
         inputs = [{"text": row["text"], "text_pair": row["text_pair"] or None} for row in rows]
-    for text, answer in zip(texts, classify(inputs, truncation=True), strict=True):
-        shown = text if len(text) <= 60 else f"{text[:60]}…"
-        print(f"  {answer['label']:<14} {answer['score']:.3f}  {' '.join(shown.split())}")
+    return texts, classify(inputs, truncation=True)
+
+
+def _classify_images(rows, processor, model) -> tuple[list[str], list[dict]]:
+    classify = transformers.pipeline("image-classification", model=model, image_processor=processor, device="cpu")
+    return rows["id"][:], [answer for (answer,) in classify(rows["image"][:], top_k=1)]

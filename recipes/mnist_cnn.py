@@ -1,0 +1,57 @@
+"""Trains the published CNN on MNIST, on scikit-learn's digits, or on a folder of your own pictures.
+
+    accelerate launch recipes/mnist_cnn.py --data_dir mnist
+    accelerate launch recipes/mnist_cnn.py --data_dir mnist --augment False --optimizer adam --schedule step
+    accelerate launch recipes/mnist_cnn.py --data_dir pictures --model_name_or_path google/vit-base-patch16-224
+
+--data_dir: idx files (.gz too), .pth tensors, or <class>/<picture>. Published: 0.98 with a constant learning rate or
+warm-up, 0.989 with Adam and StepLR, after 64 epochs of all 60,000 pictures.
+"""
+
+from hfcls.arguments import parse
+from hfcls.errors import one_line_errors
+from hfcls.image_arguments import ImageArguments
+
+TASK = "mnist_cnn"
+
+CNN = {
+    "learning_rate": 1e-3,
+    "num_train_epochs": 15,
+    "per_device_train_batch_size": 64,
+    "per_device_eval_batch_size": 256,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.1,
+    "weight_decay": 0.01,
+    "bf16": False,  # convolutions in bfloat16 are much slower than in float32 on CPUs
+}
+
+# What is fine-tuned takes smaller steps, and fewer of them.
+PRETRAINED = {
+    **CNN,
+    "learning_rate": 5e-5,
+    "num_train_epochs": 3,
+    "per_device_train_batch_size": 32,
+    "per_device_eval_batch_size": 64,
+}
+
+
+def defaults(given):
+    return CNN if given.model_name_or_path is None else PRETRAINED
+
+
+def main():
+    arguments, training_args = parse(ImageArguments, task=TASK, description=__doc__, defaults=defaults)
+
+    from hfcls import images, training
+    from hfcls.corpus import load_corpus
+    from hfcls.data.mnist import MNIST
+
+    training.start(training_args)
+    corpus = load_corpus(MNIST, arguments, training_args, name="MNIST", language=None)
+    setup = images.build(arguments, training_args, corpus)
+    training.run(setup, arguments, training_args, task=TASK)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
