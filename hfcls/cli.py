@@ -19,7 +19,9 @@ The same command again goes on where the sweep was interrupted.
 """
 
 CHECK_FINDINGS = """
-What --fail_on may name: duplicate, leakage, conflict.
+--fail_on takes the names of findings, with commas between them:
+
+  duplicate leakage conflict near_duplicate empty encoding html script length balance giveaway suspicious group
 """
 
 
@@ -116,6 +118,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     check.add_argument("--data_dir", metavar="DIR", help="of thucnews, imdb …: the owners' files [embedded sample]")
     check.add_argument("--text_column", default="text", help="of a table [text]")
     check.add_argument("--label_column", default="label", help="of a table [label]")
+    check.add_argument("--group_column", help="what rows belong together by; they should stay in one split")
     check.add_argument("--output", metavar="FILE", default="audit.html", help="the page; a .json is put beside it")
     check.add_argument("--fail_on", "--fail-on", metavar="NAME,…", default="", help="exit code 1 if these are found")
 
@@ -213,7 +216,12 @@ def _check(options: argparse.Namespace) -> int:
     elif options.data_dir is not None:
         raise InputError(f"--data_dir goes with {', '.join(BUILDERS)}; a table is named alone: hfcls check FILE")
     else:
-        corpus = load_tables(options.corpus, text_column=options.text_column, label_column=options.label_column)
+        corpus = load_tables(
+            options.corpus,
+            text_column=options.text_column,
+            label_column=options.label_column,
+            group_column=options.group_column,
+        )
     done = audit(corpus)
     print(summary(done))
     page = write_page(done, options.output)

@@ -6,11 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
+from hfcls.audit.balance import find_imbalance
 from hfcls.audit.duplicates import find_duplicates, keys, normalise
-from hfcls.audit.flat import Example, Finding, FlatCorpus
+from hfcls.audit.flat import Example, Finding, FlatCorpus, objects
+from hfcls.audit.giveaways import find_giveaways
+from hfcls.audit.groups import find_torn_groups
+from hfcls.audit.lengths import find_extreme_lengths
+from hfcls.audit.near_duplicates import find_near_duplicates
+from hfcls.audit.suspicious import find_suspicious_labels
+from hfcls.audit.texts import find_unfit_texts
 from hfcls.errors import InputError
 
-FINDINGS = ("duplicate", "leakage", "conflict")
+FINDINGS = (
+    "duplicate leakage conflict near_duplicate empty encoding html script length balance giveaway suspicious group"
+).split()
 
 
 @dataclass(frozen=True)
@@ -22,18 +31,37 @@ class Audit:
 
 
 def audit(corpus: FlatCorpus) -> Audit:
-    """Looks for everything that can be wrong with `corpus`."""
+    """Looks for everything that can be wrong with `corpus`; of images, for what can be seen by their bytes."""
     raw = keys(corpus.contents)
-    normal = keys(_objects([normalise(text) for text in corpus.contents])) if corpus.is_text else raw
-    return Audit(corpus, find_duplicates(corpus, raw, normal))
+    if corpus.is_text:
+        texts = objects([normalise(text) for text in corpus.contents])
+        normal = keys(texts)
+        findings = [
+            *find_duplicates(corpus, raw, normal),
+            find_near_duplicates(corpus, normal, texts),
+            *find_unfit_texts(corpus),
+            find_extreme_lengths(corpus),
+            find_imbalance(corpus),
+            find_giveaways(corpus),
+            find_suspicious_labels(corpus, normal),
+        ]
+    else:
+        findings = [*find_duplicates(corpus, raw, raw), find_imbalance(corpus)]
+    if corpus.groups is not None:
+        findings.append(find_torn_groups(corpus))
+    return Audit(corpus, findings)
 
 
 def summary(done: Audit) -> str:
-    """A line for the corpus and one for each finding."""
+    """A line for the corpus, one for each finding, one for what was looked for in vain."""
     corpus = done.corpus
     rows = ", ".join(f"{count:,} {split}" for split, count in corpus.splits.items())
     lines = [f"{corpus.source}: {rows} rows, {len(corpus.classes)} classes"]
-    lines += [f"  {finding.name:<15} {finding.summary}" for finding in done.findings]
+    # Lengths are worth a line even where none is extreme.
+    told = [finding for finding in done.findings if finding.found or finding.plots]
+    lines += [f"  {finding.name:<15} {finding.summary}" for finding in told]
+    sound = [finding.name for finding in done.findings if not (finding.found or finding.plots)]
+    lines += [f"  {'nothing found':<15} {', '.join(sound)}"] if sound else []
     return "\n".join(lines)
 
 
@@ -84,9 +112,3 @@ def _finding_json(corpus: FlatCorpus, finding: Finding) -> dict:
 
 def _example_json(example: Example) -> dict:
     return {"note": example.note, "texts": [{"where": where, "text": text} for where, text in example.texts]}
-
-
-def _objects(values: list) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array

@@ -139,10 +139,15 @@ def _examples(corpus: FlatCorpus, keys: np.ndarray, rows: np.ndarray, note) -> l
     chosen = chosen[np.argsort(-counts, kind="stable")][:EXAMPLES]
     order = np.flatnonzero(np.isin(keys, chosen))
     members = {key: order[keys[order] == key] for key in chosen}
-    return [
-        Example(note(rows), [(corpus.where(row), corpus.excerpt(row)) for row in _spread(corpus, rows)])
-        for rows in members.values()
-    ]
+    return [Example(note(rows), _quoted(corpus, rows)) for rows in members.values()]
+
+
+def _quoted(corpus: FlatCorpus, rows: np.ndarray) -> list[tuple[str, str]]:
+    """The places of each text among some of `rows`, and the text, quoted once."""
+    places: dict[str, list[str]] = {}
+    for row in _spread(corpus, rows):
+        places.setdefault(corpus.excerpt(row), []).append(corpus.where(row))
+    return [(" · ".join(found), text) for text, found in places.items()]
 
 
 def _spread(corpus: FlatCorpus, rows: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
 """The corpus as an audit sees it: the rows of all splits one after another, so that one array operation finds what
 repeats within and across splits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+
+from hfcls.report.figures import Plot
 
 EXCERPT = 300  # characters of a text that are quoted
 
@@ -83,6 +85,7 @@ class Finding:
         numbers: JSON scalars, lists and dicts.
         examples: the worst first.
         rows: (found rows,) places in the flat corpus of the rows that cleaning would remove.
+        plots: for the page.
     """
 
     name: str
@@ -93,3 +96,17 @@ class Finding:
     numbers: dict
     examples: list[Example]
     rows: np.ndarray
+    plots: list[Plot] = field(default_factory=list)
+
+
+def objects(values: list) -> np.ndarray:
+    """(values,) an array of objects, whatever they are."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def spaced(texts: np.ndarray) -> bool:
+    """Whether spaces separate the words of `texts`: 5 % of the characters or more, in a thousand of them."""
+    some = texts[:: max(1, len(texts) // 1000)]
+    return sum(text.count(" ") for text in some) > 0.05 * sum(len(text) for text in some)

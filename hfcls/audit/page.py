@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 from jinja2 import ChoiceLoader, FileSystemLoader
 
 from hfcls.audit.audit import Audit
+from hfcls.audit.balance import class_counts
 from hfcls.errors import InputError
 from hfcls.report.page import environment
 
@@ -35,13 +35,6 @@ def render(done: Audit) -> str:
         .render(
             corpus=done.corpus,
             findings=done.findings,
-            class_counts=_class_counts(done.corpus.split_ids, done.corpus),
+            class_counts=class_counts(done.corpus).T.tolist(),
         )
     )
-
-
-def _class_counts(split_ids: np.ndarray, corpus) -> np.ndarray:
-    """(classes, splits) rows of each class in each split."""
-    counts = np.zeros((len(corpus.classes), len(corpus.splits)), dtype=int)
-    np.add.at(counts, (corpus.labels, split_ids), 1)
-    return counts.tolist()

@@ -9,7 +9,7 @@ import datasets
 import numpy as np
 import pandas
 
-from hfcls.audit.flat import FlatCorpus
+from hfcls.audit.flat import FlatCorpus, objects
 from hfcls.errors import InputError
 
 BUILDERS = {"thucnews": ("thucnews", "THUCNews"), "imdb": ("imdb", "IMDB")}
@@ -31,7 +31,7 @@ def load_builder(name: str, data_dir: str | None, **options) -> FlatCorpus:
     return FlatCorpus(
         name=name,
         source="embedded sample" if data_dir is None else Path(data_dir).resolve().name,
-        contents=_objects(contents),
+        contents=objects(contents),
         labels=np.concatenate([np.asarray(prepared[split]["label"]) for split in SPLITS]),
         classes=prepared["train"].features["label"].names,
         splits={split: len(prepared[split]) for split in SPLITS},
@@ -173,11 +173,5 @@ def _contents(split: datasets.Dataset, column: str) -> list:
     return [image["bytes"] for image in split.cast_column("image", datasets.Image(decode=False))["image"]]
 
 
-def _objects(values: list) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
 def _strings(column: pandas.Series) -> np.ndarray:
-    return _objects(["" if pandas.api.types.is_scalar(x) and pandas.isna(x) else str(x) for x in column])
+    return objects(["" if pandas.api.types.is_scalar(x) and pandas.isna(x) else str(x) for x in column])

@@ -1,0 +1,158 @@
+"""Near duplicates: texts of which a few characters were changed.
+
+MinHash signatures of character n-grams (Broder 1997), cut into bands whose equality makes two texts candidates
+(Indyk and Motwani 1998; Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3); every candidate is then
+compared exactly. Bands are sorted arrays here, not a library's index: datasketch keeps a Python set for each band of
+each text, which for a million texts takes more memory than the corpus does, many times over.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hfcls.audit.duplicates import present
+from hfcls.audit.flat import Example, Finding, FlatCorpus
+
+SIMILARITY = 0.6  # Jaccard similarity of the n-grams from which two texts are near duplicates
+SHORTEST = 8  # characters; of shorter texts a single edit changes too much
+SHORT = 100  # characters; n-grams are pairs where the median text is shorter than this, five characters otherwise
+BANDS, ROWS = 24, 3  # a pair at the threshold becomes a candidate with probability 1 - (1 - 0.6³)²⁴ = 0.997
+BUCKET = 32  # how many texts that follow it in the same bucket a text is compared with
+CHUNK = 1 << 18  # n-grams that are hashed at once: they fit into the cache of a core
+PAIRS = 1 << 16  # candidates whose signatures are compared at once
+EXAMPLES = 20
+
+
+def near_pairs(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of `texts` whose Jaccard similarity is at least `SIMILARITY`.
+
+    Args:
+        texts: distinct and normalised.
+
+    Returns:
+        (pairs, 2) places in `texts`, the smaller one first, and (pairs,) their similarities.
+    """
+    lengths = np.array([len(text) for text in texts])
+    long_enough = np.flatnonzero(lengths >= SHORTEST)
+    if len(long_enough) < 2:
+        return np.empty((0, 2), dtype=np.int64), np.empty(0)
+    size = 2 if np.median(lengths[long_enough]) < SHORT else 5
+    signatures = np.concatenate(
+        [_signatures([texts[i] for i in part], size) for part in _parts(long_enough, lengths[long_enough])]
+    )
+    found: dict[tuple[int, int], float] = {}
+    for one, other in _candidates(signatures):
+        pair = int(long_enough[one]), int(long_enough[other])
+        if pair not in found:
+            found[pair] = _jaccard(texts[pair[0]], texts[pair[1]], size)
+    pairs = sorted(pair for pair, similarity in found.items() if similarity >= SIMILARITY)
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2), np.array([found[pair] for pair in pairs])
+
+
+def find_near_duplicates(corpus: FlatCorpus, normal: np.ndarray, texts: np.ndarray) -> Finding:
+    """Near duplicates within splits and across them; `normal` (rows,) are the keys of `texts` (rows,), normalised."""
+    keys, first = np.unique(normal, return_index=True)
+    pairs, similarities = near_pairs(list(texts[first]))
+    pairs = keys[pairs]
+    found = present(normal, corpus.split_ids, len(corpus.splits))
+    one, other = pairs.T
+    numbers, marked = {}, np.zeros_like(found)
+    for i, split in enumerate(corpus.splits):
+        repeated = np.unique(other[found[i, one] & found[i, other]])
+        marked[i, repeated] = True
+        numbers[split] = len(repeated)
+        for j in range(i + 1, len(corpus.splits)):
+            # Both directions of a pair; what is exactly the same in both splits is leakage already.
+            seen = np.concatenate([other[found[i, one] & found[j, other]], one[found[i, other] & found[j, one]]])
+            source = np.concatenate([one[found[i, one] & found[j, other]], other[found[i, other] & found[j, one]]])
+            marked[i, source] = True
+            numbers[f"{split}/{list(corpus.splits)[j]}"] = int((~found[i, np.unique(seen)]).sum())
+    within = ", ".join(f"{numbers[split]:,} in {split}" for split in corpus.splits)
+    across = [
+        f"{count:,} {name.partition('/')[2]} texts resemble {name.partition('/')[0]}"
+        for name, count in numbers.items()
+        if "/" in name
+    ]
+    first_row = np.zeros(int(normal.max()) + 1, dtype=np.int64)
+    first_row[keys] = first
+    return Finding(
+        name="near_duplicate",
+        title="Near duplicates",
+        found=len(pairs),
+        summary=f"{len(pairs):,} pairs of texts: {'; '.join([within, *across])}",
+        explanation=f"Different texts whose character n-grams agree to {SIMILARITY:.0%} or more (Jaccard similarity, "
+        "normalised texts): copies that were edited, and templates. Pairs under two labels come first.",
+        numbers={"pairs": len(pairs), **numbers},
+        examples=_examples(corpus, first_row[pairs], similarities),
+        rows=np.flatnonzero(marked[corpus.split_ids, normal]),
+    )
+
+
+def _parts(rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """`rows` cut where their characters reach a multiple of CHUNK."""
+    return np.split(rows, np.flatnonzero(np.diff(np.cumsum(lengths) // CHUNK)) + 1)
+
+
+def _signatures(texts: list[str], size: int) -> np.ndarray:
+    """(texts, BANDS * ROWS) the smallest hash of the n-grams of each text, for as many hash functions."""
+    if not texts:
+        return np.empty((0, BANDS * ROWS), dtype=np.uint32)
+    characters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    lengths = np.array([len(text) for text in texts])
+    grams = characters[: len(characters) - size + 1].copy()
+    for offset in range(1, size):
+        grams = grams * np.uint64(0x9E3779B97F4A7C15) + characters[offset : len(characters) - size + 1 + offset]
+    ends = np.cumsum(lengths)
+    inside = np.ones(len(characters), dtype=bool)
+    for offset in range(1, size):
+        inside[ends - offset] = False  # n-grams that would reach into the next text
+    grams = grams[inside[: len(grams)]]
+    grams ^= grams >> np.uint64(29)
+    starts = np.concatenate([[0], np.cumsum(lengths - size + 1)[:-1]])
+    signatures = np.empty((len(texts), BANDS * ROWS), dtype=np.uint32)
+    for column, (factor, shift) in enumerate(_hash_functions()):
+        hashes = ((grams * factor + shift) >> np.uint64(32)).astype(np.uint32)
+        signatures[:, column] = np.minimum.reduceat(hashes, starts)
+    return signatures
+
+
+def _hash_functions() -> np.ndarray:
+    """(BANDS * ROWS, 2) odd factors and shifts of multiply-shift hashing (Dietzfelbinger et al. 1997)."""
+    drawn = np.random.default_rng(42).integers(0, 2**64, size=(BANDS * ROWS, 2), dtype=np.uint64)
+    drawn[:, 0] |= np.uint64(1)
+    return drawn
+
+
+def _candidates(signatures: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Pairs of rows, the smaller first, that share a band and nearly as many hashes as near duplicates do."""
+    enough = (SIMILARITY - 0.18) * BANDS * ROWS  # three standard deviations of the estimate below the threshold
+    for band in range(BANDS):
+        key = signatures[:, band * ROWS].astype(np.uint64)
+        for column in range(band * ROWS + 1, (band + 1) * ROWS):
+            key = (key ^ (key >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + signatures[:, column]
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        for distance in range(1, BUCKET + 1):
+            same = np.flatnonzero(key[:-distance] == key[distance:])
+            if not len(same):
+                break
+            for part in np.split(same, range(PAIRS, len(same), PAIRS)):
+                one, other = order[part], order[part + distance]
+                alike = (signatures[one] == signatures[other]).sum(axis=1) >= enough
+                yield from zip(one[alike].tolist(), other[alike].tolist(), strict=True)
+
+
+def _jaccard(one: str, other: str, size: int) -> float:
+    first = {one[i : i + size] for i in range(len(one) - size + 1)}
+    second = {other[i : i + size] for i in range(len(other) - size + 1)}
+    shared = len(first & second)
+    return shared / (len(first) + len(second) - shared)
+
+
+def _examples(corpus: FlatCorpus, pairs: np.ndarray, similarities: np.ndarray) -> list[Example]:
+    labels, splits = corpus.labels[pairs], corpus.split_ids[pairs]
+    order = np.lexsort((-similarities, splits[:, 0] == splits[:, 1], labels[:, 0] == labels[:, 1]))[:EXAMPLES]
+    return [
+        Example(f"{similarities[i]:.0%} alike", [(corpus.where(row), corpus.excerpt(row)) for row in pairs[i]])
+        for i in order
+    ]
