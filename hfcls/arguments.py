@@ -76,8 +76,15 @@ class RecipeArguments:
         },
     )
 
+    calibrate: bool = field(
+        default=False,
+        metadata={"help": "Fit a temperature on validation, so that probabilities mean what they say; saved with it."},
+    )
+
     def __post_init__(self):
         self._check_class_weight()
+        if self.calibrate and self.evaluate_only is not None:
+            raise InputError("--calibrate changes the model that is trained, --evaluate_only trains none: drop one")
         for name in ("max_train_samples", "max_eval_samples", "max_test_samples", "early_stopping_patience"):
             value = getattr(self, name)
             if value is not None and value < 1:

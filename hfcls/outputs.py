@@ -137,8 +137,11 @@ def describe_run(
     task: str,
     seconds: float,
     loss: Loss | None = None,
+    temperature: float | None = None,
 ) -> dict:
-    """The content of `run.json`. `loss` is what was trained on where it was not the model's own."""
+    """The content of `run.json`. `loss` is what was trained on where it was not the model's own, `temperature` what the
+    logits were divided by.
+    """
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     weights = None if loss is None or loss.class_weights is None else loss.class_weights.tolist()
     return {
@@ -157,6 +160,7 @@ def describe_run(
         "labels": setup.corpus.labels,
         "data": describe_data(setup),
         "class_weights": None if weights is None else dict(zip(setup.corpus.labels, weights, strict=True)),
+        "temperature": temperature,
         "settings": settings(arguments, training_args),
         "versions": environment.versions(),
         "hardware": environment.hardware(),

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, TrainingArguments
 
 from hfcls import hub, metrics, optimization, outputs
 from hfcls.arguments import RecipeArguments
+from hfcls.calibration import calibrate, check_scalable
 from hfcls.checkpoints import full_disk_said
 from hfcls.corpus import Corpus, joined_texts
 from hfcls.errors import InputError
@@ -139,9 +140,16 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     training = arguments.evaluate_only is None
     begun = time.monotonic()
     results = {}
+    temperature = None
+    if arguments.calibrate:
+        validation = setup.rows.validation
+        check_scalable(trainer.model, setup.collator([validation[row] for row in range(min(8, len(validation)))]))
     if training:
         results |= trainer.train(resume_from_checkpoint=training_args.resume_from_checkpoint).metrics
         results |= _chosen_evaluation(trainer)
+    if arguments.calibrate:
+        temperature = calibrate(trainer, setup.rows.validation)
+        logger.info("calibrated: temperature %.3f, fitted on validation", temperature)
     test = trainer.predict(setup.rows.test, metric_key_prefix="test")
     results |= test.metrics
     unlabelled = None if setup.rows.unlabelled is None else trainer.predict(setup.rows.unlabelled).predictions
@@ -163,7 +171,13 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     outputs.write_json(
         output_dir / "run.json",
         outputs.describe_run(
-            setup, arguments, training_args, task=task, seconds=seconds, loss=trainer.compute_loss_func
+            setup,
+            arguments,
+            training_args,
+            task=task,
+            seconds=seconds,
+            loss=trainer.compute_loss_func,
+            temperature=temperature,
         ),
     )
     write_report(output_dir)

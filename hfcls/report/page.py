@@ -8,9 +8,16 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from hfcls.reliability import at_temperature, reliability
 from hfcls.report.figures import shade_paths
 from hfcls.report.mistakes import EXCERPT, confident_mistakes, frequent_confusions
-from hfcls.report.pictures import learning_rate_curve, length_histogram, roc_curves, training_curves
+from hfcls.report.pictures import (
+    learning_rate_curve,
+    length_histogram,
+    reliability_diagram,
+    roc_curves,
+    training_curves,
+)
 from hfcls.report.run import Run, load_run
 from hfcls.report.scores import Scores, check_agreement, compute_scores
 
@@ -71,8 +78,21 @@ def render(run: Run, scores: Scores) -> str:
         roc=roc_curves(scores),
         mistakes=confident_mistakes(run.predictions, MISTAKES),
         excerpt=EXCERPT,
+        calibration=_calibration(run),
         lengths=length_histogram(run.about["data"]),
     )
+
+
+def _calibration(run: Run) -> dict | None:
+    """The diagram, and the calibration error before and after; None for a run that was not calibrated."""
+    temperature = run.about["temperature"]
+    if temperature is None:
+        return None
+    predicted = run.predictions.predicted >= 0
+    labels, probabilities = run.predictions.labels[predicted], run.predictions.probabilities[predicted]
+    before = reliability(at_temperature(probabilities, 1 / temperature), labels)
+    after = reliability(probabilities, labels)
+    return {"diagram": reliability_diagram(before, after), "before": before.error, "after": after.error}
 
 
 @cache

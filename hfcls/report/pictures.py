@@ -1,9 +1,10 @@
-"""What the report's pictures show: training, learning rate, ROC curves, lengths."""
+"""What the report's pictures show: training, learning rate, ROC curves, reliability, lengths."""
 
 import math
 
 import numpy as np
 
+from hfcls.reliability import Reliability
 from hfcls.report.figures import Line, Plot, histogram, line_plot, span, thin
 from hfcls.report.scores import CURVE_POINTS, ClassScores, Scores, macro_roc_curve
 
@@ -92,6 +93,16 @@ def roc_curves(scores: Scores) -> Plot | None:
 def _roc_line(one: ClassScores, style: str) -> Line:
     x, y = (thin(rates, CURVE_POINTS) for rates in one.roc_curve)
     return Line(f"{one.name} ({one.roc_auc:.4f})", style, x, y)
+
+
+def reliability_diagram(before: Reliability, after: Reliability) -> Plot:
+    """How often predictions of a confidence are right, as they are and as they were before calibration."""
+    lines = [Line("as sure as right", "chance", np.array([0.0, 1.0]), np.array([0.0, 1.0]))]
+    for name, style, one in (("before", "s2", before), ("calibrated", "s1", after)):
+        lines.append(Line(f"{name} ({one.error:.4f})", style, one.confidence, one.accuracy, dotted=True))
+    return line_plot(
+        "Reliability", lines, x_label="confidence of the prediction", x_range=(0, 1), y_range=(0, 1), height=400
+    )
 
 
 def length_histogram(data: dict) -> Plot | None:

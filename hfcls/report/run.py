@@ -29,6 +29,7 @@ _RUN = {
         "notes": list,
     },
     "class_weights": (dict, type(None)),
+    "temperature": _OPTIONAL_NUMBER,
     "settings": dict,
     "versions": dict,
     "hardware": {"cpu": str, "cores": _OPTIONAL_NUMBER, "memory_gb": _OPTIONAL_NUMBER, "gpus": list},
@@ -133,6 +134,8 @@ def _check_data(path: Path, about: dict) -> None:
     classes, splits = about["labels"], about["data"]["splits"]
     if not classes or not all(isinstance(name, str) and name for name in classes) or len({*classes}) < len(classes):
         raise InputError(f"{path}: labels: must be names, at least one, each once")
+    if about["temperature"] is not None and about["temperature"] <= 0:
+        raise InputError(f"{path}: temperature: must be above 0: run again with this version")
     for weight in (about["class_weights"] or {}).values():
         _check(weight, _NUMBER, f"{path}: class_weights: ")
     if "test" not in splits:

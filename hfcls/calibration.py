@@ -1,0 +1,84 @@
+"""Temperature scaling: probabilities that mean what they say (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+
+All logits are divided by one number, fitted on validation. Predictions stay as they are; a model that was too sure of
+itself becomes less so.
+"""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from hfcls import metrics
+from hfcls.errors import InputError
+
+LOWEST, HIGHEST = 0.05, 20.0  # temperatures
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature, from `LOWEST` to `HIGHEST`, that gives `labels` (rows,) the greatest likelihood.
+
+    Rows of `logits` (rows, classes) that are not finite are left out.
+    """
+    finite = np.isfinite(logits).all(axis=1)
+    logits, labels = logits[finite].astype(np.float64), labels[finite]
+    if len(labels) == 0:
+        return 1.0
+    found = minimize_scalar(
+        lambda log_temperature: metrics.cross_entropy(labels, logits / np.exp(log_temperature)),
+        bounds=(np.log(LOWEST), np.log(HIGHEST)),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(np.exp(found.x))
+
+
+def scale_logits(model, temperature: float) -> None:
+    """Divides all logits of `model` by `temperature`, in its weights: what is saved needs no code to be calibrated.
+
+    The weights and the bias of the last linear layer are divided; `ngram_linear` has `logit_scale` in its config.
+
+    Raises:
+        InputError: there is no linear layer with as many outputs as classes.
+    """
+    import torch
+
+    if model.config.model_type == "ngram_linear":
+        model.config.logit_scale /= temperature
+        return
+    linear = [
+        module
+        for module in model.modules()
+        if isinstance(module, torch.nn.Linear) and module.out_features == model.config.num_labels
+    ]
+    if not linear:
+        raise InputError(f"--calibrate: {type(model).__name__} has no linear layer in front of its logits")
+    with torch.no_grad():
+        for parameter in linear[-1].parameters():
+            parameter /= temperature
+
+
+def check_scalable(model, batch: dict) -> None:
+    """Makes sure, before any training, that `scale_logits` divides the logits of `model`, on the inputs in `batch`.
+
+    Raises:
+        InputError: it does not: something comes after the last linear layer.
+    """
+    import torch
+
+    model.eval()
+    inputs = {name: tensor.to(model.device) for name, tensor in batch.items() if name != "labels"}
+    with torch.no_grad():
+        before = model(**inputs).logits
+        scale_logits(model, 2.0)
+        after = model(**inputs).logits
+        scale_logits(model, 0.5)  # powers of two: the weights are again what they were, to the last bit
+    if not torch.allclose(before, 2 * after, rtol=1e-3, atol=1e-6):
+        raise InputError(f"--calibrate: the logits of {type(model).__name__} do not come from a linear layer")
+
+
+def calibrate(trainer, rows) -> float:
+    """Fits the temperature on `rows`, scales the logits of the model by it, notes it in the config, and returns it."""
+    evaluated = trainer.predict(rows)
+    temperature = fit_temperature(evaluated.predictions, evaluated.label_ids)
+    scale_logits(trainer.model, temperature)
+    trainer.model.config.calibrated_temperature = temperature
+    return temperature
