@@ -266,7 +266,7 @@ class TextRNNForSequenceClassification(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         torch_default = self.config.initialization == "default"
         if isinstance(module, nn.Embedding):
-            init.normal_(module.weight)
+            init.normal_(module.weight, std=1.0 if torch_default else 0.1)
             if module.padding_idx is not None and not getattr(module.weight, "_is_hf_initialized", False):
                 init.zeros_(module.weight[module.padding_idx])
         elif isinstance(module, nn.Linear):
