@@ -177,7 +177,7 @@ class BaselineArguments(TextArguments):
     num_layers: int = field(default=2, metadata={"help": "text_rnn: recurrent layers."})
     bidirectional: bool = field(default=True, metadata={"help": "text_rnn: read every text backwards too."})
     initialization: Literal["default", "xavier", "orthogonal"] = field(
-        default="default", metadata={"help": "text_rnn: of the weights."}
+        default="default", metadata={"help": "text_rnn: of the weights; all but default: small embeddings too."}
     )
     ngram_max: int = field(default=3, metadata={"help": "ngram_linear: tokens of the longest n-gram."})
     min_count: int = field(default=2, metadata={"help": "ngram_linear: training texts that a feature must occur in."})

@@ -20,14 +20,16 @@ NEURAL = {
     "max_length": "256",
     "truncation": "head_tail",
     "dropout": 0.5,
-    "learning_rate": 1e-3,
-    "num_train_epochs": 4,
+    # With torch's own initialization, embeddings from N(0, 1) among them, the BiLSTM is at 0.78 of validation after an
+    # epoch, where it is at 0.90 with this one.
+    "initialization": "orthogonal",
+    "learning_rate": 2e-3,
+    "num_train_epochs": 3,
     "per_device_train_batch_size": 64,
     "per_device_eval_batch_size": 128,
     "lr_scheduler_type": "cosine",
     "warmup_steps": 0.05,
     "weight_decay": 0.01,
-    "label_smoothing_factor": 0.1,
 }
 
 # A linear model on given ratios takes large steps and learns all it can in a few epochs. It sees whole reviews.

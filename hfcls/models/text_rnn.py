@@ -34,10 +34,11 @@ class TextRNNConfig(PreTrainedConfig):
             at the last token, backward at the first; `"max"`, `"mean"`, `"max_mean"` (both, concatenated): over the
             tokens; `"attention"`: Zhou et al. 2016; `"rcnn"`: Lai et al. 2015.
         dropout: on the token vectors and between layers (the same features at all steps), and before the classifier.
-        initialization: of all weights but the embeddings, which are normal(0, 1). `"default"`: torch's own, uniform
-            within 1/sqrt(hidden_size) or 1/sqrt(fan_in); `"xavier"`: Glorot & Bengio 2010, uniform, gate by gate;
-            `"orthogonal"`: the same, but every gate's hidden-to-hidden matrix is orthogonal (Saxe et al. 2014). These
-            two start with zero biases, an LSTM's forget gate with 1 (Jozefowicz et al. 2015).
+        initialization: `"default"`: torch's own, embeddings normal(0, 1), the others uniform within 1/sqrt(hidden_size)
+            or 1/sqrt(fan_in); `"xavier"`: Glorot & Bengio 2010, uniform, gate by gate; `"orthogonal"`: the same, but
+            every gate's hidden-to-hidden matrix is orthogonal (Saxe et al. 2014). These two start with zero biases, an
+            LSTM's forget gate with 1 (Jozefowicz et al. 2015), and embeddings normal(0, 0.1): from normal(0, 1), what
+            a rare word has learned stays small beside where it started.
         freeze_embeddings: the token vectors are not trained.
         pad_token_id: its vector is zero and stays so. Without an `attention_mask`, this token marks padding.
     """
