@@ -4,8 +4,8 @@
     python tests/benchmarks/baseline_throughput.py --data_dir thucnews_titles --architectures ngram_linear --steps 200
 
 Both train the same model, in turn, in one process, with the same optimizer, clipping and schedule. The bare loop finds
-its batches collated in memory; the recipe reads, collates, logs and calls back. The n-gram model has a small table here,
-so that its step is short enough for the difference to show.
+its batches collated in memory; the recipe reads, collates, logs and calls back. The n-gram model has a small table
+here, so that its step is short enough for the difference to show.
 """
 
 import argparse

@@ -5,7 +5,8 @@
 
 The folder holds the 33,590 headlines with vocab.pkl and embedding_Tencent.npz. The plain loop is that of
 rnn_reference.py (published result 0.8527 on test): it is timed for an epoch before and an epoch after the recipe, and
-its ten epochs are ten times the mean. The recipe's time is Trainer's, evaluations on the 10,000 validation rows included.
+its ten epochs are ten times the mean. The recipe's time is Trainer's, evaluations on the 10,000 validation rows
+included.
 """
 
 import argparse
