@@ -142,16 +142,19 @@ class TokenRows(torch.utils.data.Dataset):
         return len(self.lengths)
 
     def __getitem__(self, row: int) -> dict:
-        end, length = self.ends[row], self.lengths[row]
-        item = {"input_ids": self.tokens[end - length : end]}
-        if self.pair_starts is not None:
-            item["token_type_ids"] = (np.arange(length) >= self.pair_starts[row]).astype(np.int64)
-        if self.labels is not None:
-            item["labels"] = self.labels[row]
-        return item
+        return self.__getitems__([row])[0]
 
     def __getitems__(self, rows: list[int]) -> list[dict]:
-        return [self[row] for row in rows]
+        ends, lengths = self.ends[rows], self.lengths[rows]
+        spans = zip((ends - lengths).tolist(), ends.tolist(), strict=True)
+        batch = [{"input_ids": self.tokens[start:end]} for start, end in spans]
+        if self.pair_starts is not None:
+            for row, pair_start in zip(batch, self.pair_starts[rows].tolist(), strict=True):
+                row["token_type_ids"] = (np.arange(len(row["input_ids"])) >= pair_start).astype(np.int64)
+        if self.labels is not None:
+            for row, label in zip(batch, self.labels[rows].tolist(), strict=True):
+                row["labels"] = label
+        return batch
 
 
 def _flatten(split: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
