@@ -3,8 +3,8 @@
 import json
 import subprocess
 import sys
-from argparse import Namespace
 
+import datasets
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from hfcls import baselines
 from hfcls.arguments import BaselineArguments
 from hfcls.collators import text_collator
+from hfcls.corpus import Corpus
 from tests.hub_server import serve_hub
 
 TEXTS = ["股市今天大涨", "球队 3:1 赢得冠军", "新手机发布", ""]
@@ -67,7 +68,8 @@ class Rows(torch.utils.data.Dataset):
 
 def build(settings: dict):
     arguments = BaselineArguments(embedding_dim=16, hidden_size=12, **settings)
-    corpus = Namespace(splits={"train": {"text": TEXTS[:3] * 4}})
+    train = datasets.Dataset.from_dict({"text": TEXTS[:3] * 4})
+    corpus = Corpus("generated", "generated", "zh", datasets.DatasetDict(train=train))
     tokenizer = baselines.build_tokenizer(arguments, corpus)
     model = baselines.build_model(arguments, tokenizer, LABELS, Rows(tokenizer))
     if arguments.architecture == "ngram_linear":
