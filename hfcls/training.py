@@ -22,6 +22,7 @@ from hfcls.losses import build_loss
 from hfcls.model_card import write_model_card
 from hfcls.preprocessing import Rows
 from hfcls.report import write_report
+from hfcls.report.thumbnails import write_thumbnails
 from hfcls.trainer import ClassifierTrainer
 
 logger = logging.getLogger(__name__)
@@ -168,6 +169,8 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     )
     if unlabelled is not None:
         outputs.write_submission(output_dir / "submission.csv", setup.corpus, logits=unlabelled)
+    if "image" in setup.corpus.splits["test"].features:
+        write_thumbnails(output_dir, setup.corpus.splits["test"]["image"], setup.corpus.labels)
     outputs.write_json(
         output_dir / "run.json",
         outputs.describe_run(

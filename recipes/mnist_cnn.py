@@ -16,7 +16,7 @@ TASK = "mnist_cnn"
 
 CNN = {
     "learning_rate": 1e-3,
-    "num_train_epochs": 15,
+    "num_train_epochs": 12,
     "per_device_train_batch_size": 64,
     "per_device_eval_batch_size": 256,
     "lr_scheduler_type": "cosine",
@@ -47,7 +47,10 @@ def main():
     from hfcls.data.mnist import MNIST
 
     training.start(training_args)
-    corpus = load_corpus(MNIST, arguments, training_args, name="MNIST", language=None)
+    name = "scikit-learn digits" if arguments.data_dir is None else "MNIST"
+    corpus = load_corpus(MNIST, arguments, training_args, name=name, language=None)
+    if corpus.labels != list("0123456789"):
+        corpus.name = corpus.source  # pictures of one's own
     setup = images.build(arguments, training_args, corpus)
     training.run(setup, arguments, training_args, task=TASK)
 

@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import pipeline
+from safetensors.torch import load_file
+from transformers import (
+    AutoModelForImageClassification,
+    ResNetConfig,
+    ViTConfig,
+    ViTImageProcessorPil,
+    pipeline,
+)
 
+from hfcls.hub import files_to_push
 from hfcls.images import DRAWS, ImageCollator, ImageRows, move
 from hfcls.models.image_cnn import ImageCNNImageProcessor
 from tests.test_baselines import run
@@ -118,3 +126,71 @@ def test_augmentation_follows_from_seed_and_epoch():
     assert not np.allclose(first, rows[0].__getitems__([4, 2])["draws"])
     assert np.abs(first).max() <= 1 and first.shape == (2, DRAWS)
     assert "draws" not in ImageRows(np.zeros((1, 1, 4, 4)), np.zeros(1)).__getitems__([0])
+
+
+def test_resumed_inside_an_epoch_ends_in_the_same_weights(tmp_path, monkeypatch):
+    flags = (
+        "--max_train_samples 96 --max_eval_samples 20 --num_train_epochs 2 --per_device_train_batch_size 16 "
+        "--eval_strategy steps --eval_steps 4 --save_total_limit 9 --load_best_model_at_end False --schedule step"
+    )
+    run("mnist_cnn.py", flags, tmp_path / "out", monkeypatch)
+    whole = load_file(tmp_path / "out" / "model.safetensors")
+    checkpoint = tmp_path / "out" / "checkpoint-8"  # two steps into the second epoch of six
+    run("mnist_cnn.py", f"{flags} --resume_from_checkpoint {checkpoint}", tmp_path / "out", monkeypatch)
+    resumed = load_file(tmp_path / "out" / "model.safetensors")
+    for name, tensor in whole.items():
+        torch.testing.assert_close(resumed[name], tensor, atol=0, rtol=0)
+
+
+@pytest.fixture
+def vision_model(tmp_path, request):
+    """A tiny model of transformers with random weights and a head for three classes of its own."""
+    if request.param == "vit":
+        config = ViTConfig(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32,
+            patch_size=8, num_labels=3,
+        )  # fmt: skip
+    else:
+        config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=3)
+    AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path / "base")
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "base")
+    return tmp_path / "base"
+
+
+@pytest.mark.parametrize("vision_model", ["vit", "resnet"], indirect=True)
+def test_models_of_transformers(vision_model, tmp_path, monkeypatch):
+    (tmp_path / "pictures").mkdir()
+    for label, colour in (("red", (200, 20, 20)), ("green", (20, 200, 20))):
+        (tmp_path / "pictures" / label).mkdir()
+        for number in range(24):
+            Image.new("RGB", (20 + number, 30), tuple(c + number for c in colour)).save(
+                tmp_path / "pictures" / label / f"{number}.png"
+            )
+    flags = (
+        f"--data_dir {tmp_path / 'pictures'} --model_name_or_path {vision_model} --num_train_epochs 4 "
+        "--per_device_train_batch_size 8 --learning_rate 1e-2"
+    )
+    results = run("mnist_cnn.py", flags, tmp_path / "out", monkeypatch)
+    assert results["test_accuracy"] > 0.8
+    about = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert about["data"]["name"] == "pictures" and about["labels"] == ["green", "red"]
+    (answer,) = pipeline("image-classification", model=str(tmp_path / "out"))(Image.new("RGB", (9, 9), "red"), top_k=1)
+    assert answer["label"] == "red"
+    measured = run(
+        "mnist_cnn.py",
+        f"--data_dir {tmp_path / 'pictures'} --evaluate_only {tmp_path / 'out'}",
+        tmp_path / "measured",
+        monkeypatch,
+    )
+    assert measured["test_accuracy"] == results["test_accuracy"]
+
+
+def test_mistakes_are_shown(tmp_path, monkeypatch):
+    flags = "--max_train_samples 32 --num_train_epochs 1 --max_eval_samples 30 --max_test_samples 60"
+    run("mnist_cnn.py", flags, tmp_path / "out", monkeypatch)
+    wrong = round(60 * (1 - json.loads((tmp_path / "out" / "all_results.json").read_text())["test_accuracy"]))
+    assert wrong > 0
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count('<img src="data:image/png;base64,') == min(wrong, 48)
+    assert "img-src data:" in page
+    assert "mistakes.json" not in [path.name for path in files_to_push(tmp_path / "out")]

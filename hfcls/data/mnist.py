@@ -141,8 +141,7 @@ def _find(path: str) -> tuple[list[str], list[str]]:
     names = sorted({name for part in parts for name in _folders(f"{path}/{part}")})
     if len(names) < 2:
         raise ValueError(f"{path}: no corpus; expected idx files, .pth tensors, or a folder of pictures for each class")
-    files = [file for part in parts for name in names for file in _pictures(f"{path}/{part}{name}")]
-    return files, names
+    return [file for part in parts for name in names for file in _pictures(f"{path}/{part}{name}")], names
 
 
 def _folders(path: str) -> list[str]:
@@ -168,13 +167,12 @@ def _read_idx_files(files: list[str]) -> tuple[list[_Row], list[_Row]]:
         pairs[name][kind] = path
     read = {}
     for name, pair in pairs.items():
-        missing = {"images", "labels"} - set(pair)
-        if missing:
-            raise ValueError(f"{next(iter(pair.values()))}: its file of {missing.pop()} is missing; put it beside")
+        for kind in {"images", "labels"} - set(pair):
+            raise ValueError(f"{next(iter(pair.values()))}: its file of {kind} is missing; put it beside")
         images, labels = _read_idx(pair["images"], 3), _read_idx(pair["labels"], 1)
         read[name] = _digit_rows(f"{name}-images", images, labels, pair["images"], pair["labels"])
     if len(read) == 1:
-        (name, rows) = next(iter(read.items()))
+        ((name, rows),) = read.items()
         cut = len(rows) * 4 // 5
         logger.warning("%s alone is there: cut in order, %d rows to train, %d to test", name, cut, len(rows) - cut)
         return rows[:cut], rows[cut:]
@@ -271,8 +269,8 @@ def _sklearn_digits() -> list[_Row]:
     rows = []
     for row, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
         small = Image.fromarray(np.round(image * (255 / 16)).astype(np.uint8))
-        large = small.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-        rows.append((f"digits:{row}", np.asarray(large), _DIGITS[label]))
+        large = np.asarray(small.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
+        rows.append((f"digits:{row}", large, _DIGITS[label]))
     return rows
 
 

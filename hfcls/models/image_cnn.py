@@ -50,6 +50,8 @@ class ImageCNNConfig(PreTrainedConfig):
 class ImageCNNForImageClassification(PreTrainedModel):
     """Blocks of convolution, batch norm, ReLU and pooling, then dense layers: at 28 × 28, 6272 → 784 → 98 → classes.
 
+    ReLU stands behind the pooling, where it has a quarter of the work and the same result.
+
     The network is the published one with one change: it ends in logits. The published one ends in a softmax whose
     output goes into the cross entropy, which is itself a softmax and a logarithm: of values between 0 and 1 the second
     softmax makes probabilities that never leave 0.1 to 0.24 for ten classes, so the loss never falls below 1.46, and
@@ -66,7 +68,7 @@ class ImageCNNForImageClassification(PreTrainedModel):
         channels = [config.num_channels, *config.conv_channels]
         self.blocks = nn.Sequential(
             *(
-                nn.Sequential(nn.Conv2d(n, m, 3, padding=1), nn.BatchNorm2d(m), nn.ReLU(), nn.MaxPool2d(2))
+                nn.Sequential(nn.Conv2d(n, m, 3, padding=1), nn.BatchNorm2d(m), nn.MaxPool2d(2), nn.ReLU())
                 for n, m in zip(channels, channels[1:], strict=False)
             )
         )

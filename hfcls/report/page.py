@@ -20,6 +20,7 @@ from hfcls.report.pictures import (
 )
 from hfcls.report.run import Run, load_run
 from hfcls.report.scores import Scores, check_agreement, compute_scores
+from hfcls.report.thumbnails import MOST as THUMBNAILS
 
 TABLE_CLASSES = 20  # the confusion matrix of more classes is a picture
 PICTURE = 480  # its width in pixels
@@ -46,7 +47,7 @@ _UNSEEN = dict.fromkeys(
 def write_report(output_dir: str | Path) -> Path:
     """Writes `report.html` into the folder of a finished run and returns its path.
 
-    Reads run.json, all_results.json, predictions.csv and, where there is one, trainer_state.json.
+    Reads run.json, all_results.json, predictions.csv and, where they are, trainer_state.json and mistakes.json.
 
     Raises:
         InputError: a file is missing or torn, or predictions.csv does not give the numbers of all_results.json.
@@ -77,6 +78,7 @@ def render(run: Run, scores: Scores) -> str:
         confusions=frequent_confusions(scores.confusion, CONFUSIONS),
         roc=roc_curves(scores),
         mistakes=confident_mistakes(run.predictions, MISTAKES),
+        pictured=[one for one in confident_mistakes(run.predictions, THUMBNAILS) if one.row in run.thumbnails],
         excerpt=EXCERPT,
         calibration=_calibration(run),
         lengths=length_histogram(run.about["data"]),

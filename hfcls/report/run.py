@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.report.predictions import Predictions, read_predictions
+from hfcls.report.thumbnails import read_thumbnails
 
 _NUMBER = (int, float)
 _OPTIONAL_NUMBER = (int, float, type(None))
@@ -62,7 +63,8 @@ class Run:
     """One finished run.
 
     `about` is run.json, `results` all_results.json. `history` is the Trainer's `log_history`, None where nothing was
-    trained, and `best_step` the step of the checkpoint that was kept, None where the Trainer chose none.
+    trained, and `best_step` the step of the checkpoint that was kept, None where the Trainer chose none. `thumbnails`
+    are PNG files in base64 of wrong test rows, by row counted from 1; empty where rows are no pictures.
     """
 
     folder: Path
@@ -71,6 +73,7 @@ class Run:
     history: list[dict] | None
     best_step: int | None
     predictions: Predictions
+    thumbnails: dict[int, str]
 
     @property
     def classes(self) -> list[str]:
@@ -78,7 +81,7 @@ class Run:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Reads run.json, all_results.json, predictions.csv and, where there is one, trainer_state.json of `folder`.
+    """Reads run.json, all_results.json, predictions.csv and, where they are, trainer_state.json and mistakes.json.
 
     Raises:
         InputError: a file is missing or torn, or lacks something; the message names the file and the key or line.
@@ -101,6 +104,7 @@ def load_run(folder: str | Path) -> Run:
         history=state["log_history"],
         best_step=state["best_global_step"],
         predictions=read_predictions(folder / "predictions.csv", about["labels"]),
+        thumbnails=read_thumbnails(folder),
     )
 
 

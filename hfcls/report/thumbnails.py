@@ -1,0 +1,59 @@
+"""Small pictures of the rows that a classifier of images gets wrong, kept beside predictions.csv."""
+
+import base64
+import binascii
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from hfcls.errors import InputError
+from hfcls.report.mistakes import confident_mistakes
+from hfcls.report.predictions import read_predictions
+
+NAME = "mistakes.json"
+MOST = 48
+SIDE = 112  # pixels, at most
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def write_thumbnails(folder: str | Path, images: Sequence[Image.Image], classes: list[str]) -> None:
+    """Writes `mistakes.json`: of the most confident mistakes in predictions.csv, row (from 1) → PNG file in base64.
+
+    `images` are the test rows' pictures in their order.
+
+    Raises:
+        InputError: predictions.csv cannot be read.
+    """
+    mistakes = confident_mistakes(read_predictions(Path(folder) / "predictions.csv", classes), MOST)
+    pictures = {str(one.row): _thumbnail(images[one.row - 1]) for one in mistakes}
+    (Path(folder) / NAME).write_text(json.dumps(pictures, indent=0) + "\n", encoding="ascii")
+
+
+def read_thumbnails(folder: Path) -> dict[int, str]:
+    """What `write_thumbnails` wrote; empty where the rows of the run are no pictures.
+
+    Raises:
+        InputError: the file is torn, or holds something else than PNG files.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return {}
+    try:
+        pictures = {int(row): picture for row, picture in json.loads(path.read_text(encoding="ascii")).items()}
+        if not all(base64.b64decode(picture, validate=True).startswith(_PNG) for picture in pictures.values()):
+            raise ValueError("a picture is no PNG")
+    except (OSError, ValueError, TypeError, AttributeError, binascii.Error) as error:
+        raise InputError(f"{path}: no rows with PNG pictures ({error}): evaluate again, or remove it") from error
+    return pictures
+
+
+def _thumbnail(image: Image.Image) -> str:
+    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    small.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    small.save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")
