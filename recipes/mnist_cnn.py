@@ -36,7 +36,9 @@ PRETRAINED = {
 
 
 def defaults(given):
-    return CNN if given.model_name_or_path is None else PRETRAINED
+    values = CNN if given.model_name_or_path is None else PRETRAINED
+    # Decay is adamw's; the published optimizers have none, and adam and its kin would add it to the gradient.
+    return values if given.optimizer in (None, "adamw") else values | {"weight_decay": 0.0}
 
 
 def main():

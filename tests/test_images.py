@@ -193,4 +193,7 @@ def test_mistakes_are_shown(tmp_path, monkeypatch):
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count('<img src="data:image/png;base64,') == min(wrong, 48)
     assert "img-src data:" in page
-    assert "mistakes.json" not in [path.name for path in files_to_push(tmp_path / "out")]
+    assert [path.name for path in files_to_push(tmp_path / "out")] == [
+        *("README.md", "all_results.json", "config.json", "image_cnn.py"),
+        *("model.safetensors", "preprocessor_config.json"),
+    ]
