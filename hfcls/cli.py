@@ -19,9 +19,11 @@ The same command again goes on where the sweep was interrupted.
 """
 
 CHECK_FINDINGS = """
---fail_on takes the names of findings, with commas between them:
+--fail_on and --clean take names of findings, with commas between them:
 
   duplicate leakage conflict near_duplicate empty encoding html script length balance giveaway suspicious group
+
+Cleaning never touches the test rows, nor anything in the folder that was read.
 """
 
 
@@ -114,13 +116,29 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     compare.add_argument("--markdown", action="store_true", help="print the tables, too")
 
     check = verb("check", _check, "look at the data before training on it", epilog=CHECK_FINDINGS)
-    check.add_argument("corpus", metavar="CORPUS", help="thucnews, imdb; or a CSV, JSONL or Parquet file or folder")
-    check.add_argument("--data_dir", metavar="DIR", help="of thucnews, imdb …: the owners' files [embedded sample]")
+    check.add_argument(
+        "corpus",
+        metavar="CORPUS",
+        help="thucnews, imdb, ccf_sentiment, mnist; or a CSV, JSONL or Parquet file",
+    )
+    check.add_argument("--data_dir", metavar="DIR", help="of a corpus with a name: its owners' files [embedded sample]")
     check.add_argument("--text_column", default="text", help="of a table [text]")
     check.add_argument("--label_column", default="label", help="of a table [label]")
     check.add_argument("--group_column", help="what rows belong together by; they should stay in one split")
     check.add_argument("--output", metavar="FILE", default="audit.html", help="the page; a .json is put beside it")
     check.add_argument("--fail_on", "--fail-on", metavar="NAME,…", default="", help="exit code 1 if these are found")
+    check.add_argument(
+        "--write_clean",
+        "--write-clean",
+        metavar="DIR",
+        help="write the corpus without what was found",
+    )
+    check.add_argument(
+        "--clean",
+        metavar="NAME,…",
+        default="duplicate,leakage,conflict",
+        help="the findings whose rows --write_clean leaves out [%(default)s]",
+    )
 
     report = verb("report", _report, "write the report of a finished run anew")
     report.add_argument("run_folder", metavar="RUN")
@@ -201,16 +219,11 @@ def _compare(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from hfcls.audit.audit import FINDINGS, audit, summary, write_json
+    from hfcls.audit.audit import audit, summary, write_json
     from hfcls.audit.page import write_page
     from hfcls.audit.sources import BUILDERS, load_builder, load_tables
 
-    fatal = [name for name in options.fail_on.split(",") if name]
-    for name in fatal:
-        if name not in FINDINGS:
-            near = difflib.get_close_matches(name, FINDINGS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FINDINGS)}"
-            raise InputError(f"--fail_on {name}: {hint}")
+    fatal, left_out = _findings("--fail_on", options.fail_on), _findings("--clean", options.clean)
     if options.corpus in BUILDERS:
         corpus = load_builder(options.corpus, options.data_dir)
     elif options.data_dir is not None:
@@ -226,10 +239,28 @@ def _check(options: argparse.Namespace) -> int:
     print(summary(done))
     page = write_page(done, options.output)
     print(f"page: {page}, for machines: {write_json(done, Path(options.output).with_suffix('.json'))}")
+    if options.write_clean is not None:
+        from hfcls.audit.clean import write_clean
+
+        dropped = write_clean(done, left_out, options.write_clean, corpus=options.corpus, data_dir=options.data_dir)
+        rows = ", ".join(f"{count:,} {split}" for split, count in dropped.items())
+        print(f"clean: {options.write_clean}, without {rows} rows ({', '.join(left_out)})")
     found = [finding.name for finding in done.findings if finding.found and finding.name in fatal]
     if found:
         print(f"failed on {', '.join(found)}", file=sys.stderr)
     return 1 if found else 0
+
+
+def _findings(flag: str, value: str) -> list[str]:
+    """The names of findings in a flag, with commas between them."""
+    from hfcls.audit.audit import FINDINGS
+
+    names = [name for name in value.split(",") if name]
+    for name in names:
+        if name not in FINDINGS:
+            near = difflib.get_close_matches(name, FINDINGS, n=1)
+            raise InputError(f"{flag} {name}: {f'did you mean {near[0]}?' if near else 'see hfcls check --help'}")
+    return names
 
 
 def _report(options: argparse.Namespace) -> int:

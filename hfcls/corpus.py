@@ -9,6 +9,7 @@ import transformers
 from transformers import TrainingArguments
 
 from hfcls.arguments import RecipeArguments
+from hfcls.audit.repeated import count_repeated, repeated_line
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class Corpus:
         unlabelled: rows without `label` that are only to be predicted, if there are any.
         notes: what the builder said while reading, one line each.
         shown: the column by which people recognise a row: "text", or "id" where the input is no text.
+        repeated: what `audit.repeated.count_repeated` found in the splits.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Corpus:
     notes: list[str] = field(default_factory=list)
     shown: str = "text"
     unlabelled: datasets.Dataset | None = None
+    repeated: dict | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -84,7 +87,10 @@ def load_corpus(
     logger.info("%s: %s, %d classes", name, rows, len(splits["train"].features["label"].names))
     source = "embedded sample" if arguments.data_dir is None else Path(arguments.data_dir).resolve().name
     shown = "text" if "text" in splits["test"].features else "id"
-    return Corpus(name, source, language, splits, listener.messages, shown, unlabelled)
+    repeated = count_repeated(splits)
+    if repeated is not None:
+        logger.info("%s: %s", name, repeated_line(repeated))
+    return Corpus(name, source, language, splits, listener.messages, shown, unlabelled, repeated)
 
 
 def joined_texts(split: datasets.Dataset) -> list[str]:

@@ -110,6 +110,7 @@ def describe_data(setup) -> dict:
         "max_length": rows.max_length,
         "covered": rows.covered,
         "notes": corpus.notes,
+        "repeated": corpus.repeated,
     }
 
 

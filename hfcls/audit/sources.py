@@ -1,4 +1,8 @@
-"""Corpora to audit: those of the builders, and tables in CSV, JSONL or Parquet files."""
+"""Corpora to audit: those of the builders, and tables in CSV, JSONL or Parquet files.
+
+Tables are read as they are, not with the builder of `hfcls/data/table.py`: that one leaves out or refuses what an audit
+is to find, and draws splits where there are none.
+"""
 
 import importlib
 import json
@@ -12,7 +16,7 @@ import pandas
 from hfcls.audit.flat import FlatCorpus, objects
 from hfcls.errors import InputError
 
-BUILDERS = {"thucnews": ("thucnews", "THUCNews"), "imdb": ("imdb", "IMDB")}
+BUILDERS = {"thucnews": "THUCNews", "imdb": "IMDB", "ccf_sentiment": "CCFSentiment", "mnist": "MNIST"}
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 SPLITS = ("train", "validation", "test")
 
@@ -24,14 +28,10 @@ def load_builder(name: str, data_dir: str | None, **options) -> FlatCorpus:
         InputError: the corpus cannot be read; the message is the builder's, with file and line.
     """
     prepared, notes = prepare(name, data_dir, **options)
-    column = "text" if "text" in prepared["train"].features else "image"
-    contents = []
-    for split in SPLITS:
-        contents += _contents(prepared[split], column)
     return FlatCorpus(
         name=name,
         source="embedded sample" if data_dir is None else Path(data_dir).resolve().name,
-        contents=objects(contents),
+        contents=objects([content for split in SPLITS for content in read_contents(prepared[split])]),
         labels=np.concatenate([np.asarray(prepared[split]["label"]) for split in SPLITS]),
         classes=prepared["train"].features["label"].names,
         splits={split: len(prepared[split]) for split in SPLITS},
@@ -45,8 +45,7 @@ def prepare(name: str, data_dir: str | None, **options) -> tuple[datasets.Datase
     Raises:
         InputError: as `load_builder`.
     """
-    module, class_name = BUILDERS[name]
-    builder = getattr(importlib.import_module(f"hfcls.data.{module}"), class_name)
+    builder = getattr(importlib.import_module(f"hfcls.data.{name}"), BUILDERS[name])
     notes: list[str] = []
     listener = logging.Handler(logging.WARNING)
     listener.emit = lambda record: notes.append(record.getMessage())
@@ -166,11 +165,16 @@ def _encoding(file: Path) -> str:
     return "utf-8-sig"
 
 
-def _contents(split: datasets.Dataset, column: str) -> list:
-    if column == "text":
+def read_contents(split: datasets.Dataset) -> list[str] | list[bytes]:
+    """What stands in each row of `split`: its text, with the second text of a pair on the next line, or its image."""
+    if "text_pair" in split.column_names:
+        pairs = zip(split["text"], split["text_pair"], strict=True)
+        return [f"{text}\n{other}" if other else text for text, other in pairs]
+    if "text" in split.column_names:
         return split["text"][:]
-    # Encoded files are compared as they are; the builders here write every image with the same encoder.
-    return [image["bytes"] for image in split.cast_column("image", datasets.Image(decode=False))["image"]]
+    # Images are compared as they are encoded; a builder writes all of a corpus with one encoder.
+    images = split.select_columns("image").cast_column("image", datasets.Image(decode=False))
+    return [image["bytes"] for image in images["image"]]
 
 
 def _strings(column: pandas.Series) -> np.ndarray:

@@ -28,6 +28,7 @@ _RUN = {
         "max_length": _OPTIONAL_NUMBER,
         "covered": _OPTIONAL_NUMBER,
         "notes": list,
+        "repeated": (dict, type(None)),
     },
     "class_weights": (dict, type(None)),
     "temperature": _OPTIONAL_NUMBER,
@@ -136,6 +137,9 @@ def _check(value, shape, where: str) -> None:
 def _check_data(path: Path, about: dict) -> None:
     """What `_check` cannot say: names that are unique, splits of any name, histograms whose edges fit their counts."""
     classes, splits = about["labels"], about["data"]["splits"]
+    if about["data"]["repeated"] is not None:
+        shape = {"surplus": dict, "leaks": dict, "conflicts": int}
+        _check(about["data"]["repeated"], shape, f"{path}: data: repeated: ")
     if not classes or not all(isinstance(name, str) and name for name in classes) or len({*classes}) < len(classes):
         raise InputError(f"{path}: labels: must be names, at least one, each once")
     if about["temperature"] is not None and about["temperature"] <= 0:
