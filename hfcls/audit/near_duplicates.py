@@ -2,8 +2,8 @@
 
 MinHash signatures of character n-grams (Broder 1997), cut into bands whose equality makes two texts candidates
 (Indyk and Motwani 1998; Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3); every candidate is then
-compared exactly. Bands are sorted arrays here, not a library's index: datasketch keeps a Python set for each band of
-each text, which for a million texts takes more memory than the corpus does, many times over.
+compared exactly. Bands are sorted arrays of all texts at once here, where a library's index, such as datasketch's, is
+filled text by text in Python.
 """
 
 from collections.abc import Iterator

@@ -40,7 +40,7 @@ def find_suspicious_labels(corpus: FlatCorpus, keys: np.ndarray) -> Finding:
         for row, other in list(zip(rows, likely, strict=True))[:EXAMPLES]
     ]
     share = len(rows) / max(len(looked_at), 1)
-    sample = f" of {len(looked_at):,} drawn" if len(looked_at) < len(corpus.contents) else ""
+    sample = f" of {len(looked_at):,} looked at" if len(looked_at) < len(corpus.contents) else ""
     return Finding(
         name="suspicious",
         title="Suspicious labels",
