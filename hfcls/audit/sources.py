@@ -174,7 +174,7 @@ def read_contents(split: datasets.Dataset) -> list[str] | list[bytes]:
         return split["text"][:]
     # Images are compared as they are encoded; a builder writes all of a corpus with one encoder.
     images = split.select_columns("image").cast_column("image", datasets.Image(decode=False))
-    return [image["bytes"] for image in images["image"]]
+    return [Path(image["path"]).read_bytes() if image["bytes"] is None else image["bytes"] for image in images["image"]]
 
 
 def _strings(column: pandas.Series) -> np.ndarray:
