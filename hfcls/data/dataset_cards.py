@@ -1,0 +1,171 @@
+"""Cards of datasets on the Hugging Face Hub, with the coarse or fine class of the task that each dataset serves.
+
+This file needs `datasets` and the standard library only.
+"""
+
+import csv
+import hashlib
+import html
+import io
+import logging
+import math
+import os
+import random
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+import datasets
+
+__all__ = ["DatasetCards", "DatasetCardsConfig"]
+
+logger = logging.getLogger(__name__)
+
+_CLASS = {"coarse": "bclass", "fine": "sclass"}
+_NUMBERS = {"downloads": "download_time", "size": "dataset_size", "num_rows": "dataset_number"}
+_COLUMNS = {"page_link", "bclass", "sclass", "dataset_viewer", *_NUMBERS.values()}
+_PREFIX = "https://huggingface.co/datasets/"
+_MIN_CARDS = 3  # of a class, for one card in each split
+_NOISE = re.compile(r"<!--.*?-->|</?[a-zA-Z][^<>]*>|\]\([^()\s]*\)|\[More Information Needed\]|[#*`|\[\]]+", re.DOTALL)
+
+
+@dataclass
+class DatasetCardsConfig(datasets.BuilderConfig):
+    """`target` chooses the classes, `seed` draws the splits. The cache key follows from the bytes of the file."""
+
+    target: Literal["fine", "coarse"] = "fine"
+    seed: int = 42
+    path: str = field(init=False, repr=False)
+    fingerprint: str = field(init=False, repr=False)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.target not in _CLASS:
+            raise ValueError(f"target={self.target!r}: give fine or coarse")
+        self.path = _find(self.data_dir)
+        with open(__file__, "rb") as code, open(self.path, "rb") as cards:
+            self.fingerprint = hashlib.blake2b(code.read() + cards.read(), digest_size=16).hexdigest()
+
+    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
+        return super().create_config_id(config_kwargs | {"fingerprint": self.fingerprint}, custom_features)
+
+
+class DatasetCards(datasets.GeneratorBasedBuilder):
+    """Builds `train`, `validation` and `test` with `id`, `text`, `downloads`, `size`, `num_rows` and `label`.
+
+    `DatasetCards(data_dir=DIR, target="fine", seed=42)`: `DIR` is a CSV file in UTF-8, or holds exactly one, with the
+    columns `page_link,download_time,dataset_size,dataset_number,bclass,sclass,dataset_viewer` in any order
+    (`dataset_num` is read as `dataset_number`).
+
+    `id` is the dataset's name; `text` its words and then the card without Markdown and HTML. Numbers that are negative,
+    empty or unreadable are None. A card with several classes stands in one row for each of them, and all its rows are
+    in one split: of the cards a fifth is `test`, a tenth of the others `validation`. Cards of a class that fewer than
+    three cards have stay in `train`, with a warning.
+
+    Raises:
+        ValueError: one line with file, line and what to do. The constructor raises it for a missing file, bytes that
+            are not UTF-8, missing columns, ragged rows, an empty name or class, too few cards.
+    """
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = DatasetCardsConfig
+
+    def _info(self) -> datasets.DatasetInfo:
+        labels = sorted({row["label"] for row in _read(self.config.path, self.config.target)})
+        numbers = {name: datasets.Value("float64") for name in _NUMBERS}
+        texts = {name: datasets.Value("string") for name in ("id", "text")}
+        return datasets.DatasetInfo(
+            features=datasets.Features({**texts, **numbers, "label": datasets.ClassLabel(names=labels)})
+        )
+
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        rows = _read(self.config.path, self.config.target)
+        split_of = _draw(rows, self.config.seed, self.config.path)
+        return [
+            datasets.SplitGenerator(split, {"rows": [row for row in rows if split_of[row["id"]] == split]})
+            for split in ("train", "validation", "test")
+        ]
+
+    def _generate_examples(self, rows: list[dict]):
+        yield from enumerate(rows)
+
+
+def _find(data_dir: str | None) -> str:
+    if data_dir is None:
+        raise ValueError("there is no embedded sample of dataset cards: give a CSV file or its folder as data_dir")
+    if os.path.isfile(data_dir):
+        return data_dir
+    if not os.path.isdir(data_dir):
+        raise ValueError(f"{data_dir}: no such file or folder; give the CSV file of cards")
+    found = sorted(name for name in os.listdir(data_dir) if name.endswith(".csv"))
+    if len(found) != 1:
+        raise ValueError(f"{data_dir}: {len(found)} CSV files; give the path of the one that holds the cards")
+    return os.path.join(data_dir, found[0])
+
+
+def _read(path: str, target: str) -> list[dict]:
+    """Rows in the file's order, each card once for each of its classes."""
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{line}: not UTF-8; save it as UTF-8") from None
+    csv.field_size_limit(2**31 - 1)  # a card may be longer than the 128 KiB that csv allows a cell
+    reader = csv.reader(io.StringIO(text.replace("\0", "\ufffd"), newline=""), strict=True)
+    rows, start = {}, 1
+    try:
+        header = ["dataset_number" if cell.strip() == "dataset_num" else cell.strip() for cell in next(reader, [])]
+        if missing := sorted(_COLUMNS - set(header)):
+            raise ValueError(f"{path}:1: no column {', '.join(missing)}; add it to the header")
+        start = reader.line_num + 1
+        for cells in reader:
+            if cells and len(cells) != len(header):
+                raise ValueError(f"{path}:{start}: {len(cells)} cells instead of {len(header)}; check the quotes")
+            if cells:
+                row = _row(dict(zip(header, cells, strict=True)), target)
+                if not row["id"] or not row["label"]:
+                    raise ValueError(f"{path}:{start}: no page_link or no {_CLASS[target]}; fill it in or remove it")
+                rows.setdefault((row["id"], row["label"]), row)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{path}:{start}: {error}; check that every quote is closed") from None
+    return list(rows.values())
+
+
+def _row(cells: dict[str, str], target: str) -> dict:
+    name = cells["page_link"].strip().removeprefix(_PREFIX).strip("/")
+    card = " ".join(html.unescape(_NOISE.sub(" ", cells["dataset_viewer"])).split())
+    numbers = {ours: _number(cells[theirs]) for ours, theirs in _NUMBERS.items()}
+    words = " ".join(re.split(r"[/_\-.]+", name))
+    return {"id": name, "text": f"{words}\n{card}", **numbers, "label": cells[_CLASS[target]].strip()}
+
+
+def _number(cell: str) -> float | None:
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _draw(rows: list[dict], seed: int, path: str) -> dict[str, str]:
+    """The split of each card."""
+    cards: dict[str, set[str]] = {}
+    for row in rows:
+        cards.setdefault(row["label"], set()).add(row["id"])
+    rare = {label for label, names in cards.items() if len(names) < _MIN_CARDS}
+    if rare:
+        logger.warning("%s: too few cards to split, all in train: %s", path, ", ".join(sorted(rare)))
+    kept = {name for label in rare for name in cards[label]}
+    names = sorted({row["id"] for row in rows} - kept)
+    if len(names) < 5:
+        raise ValueError(f"{path}: {len(names)} cards are too few for three splits; add some")
+    random.Random(seed).shuffle(names)
+    test = round(len(names) / 5)
+    validation = max(1, round((len(names) - test) / 10))
+    split_of = dict.fromkeys(kept, "train")
+    for place, name in enumerate(names):
+        split_of[name] = "test" if place < test else "validation" if place < test + validation else "train"
+    return split_of
