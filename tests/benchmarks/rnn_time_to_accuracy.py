@@ -25,7 +25,7 @@ from hfcls.arguments import BaselineArguments, parse
 from hfcls.corpus import load_corpus
 from hfcls.data.thucnews import THUCNews
 
-QUICK = "--initialization orthogonal --learning_rate 3e-3 --num_train_epochs 2 --lr_scheduler_type cosine"
+QUICK = "--initialization orthogonal --learning_rate 3e-3 --num_train_epochs 3 --lr_scheduler_type cosine"
 QUICK += " --warmup_steps 0.05 --weight_decay 0.01 --label_smoothing_factor 0.1 --max_length 32"
 QUICK += " --per_device_train_batch_size 128 --per_device_eval_batch_size 256 --eval_strategy steps --eval_steps 131"
 
