@@ -6,7 +6,6 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
-from hfcls.arguments import BaselineArguments
 from hfcls.collators import PaddingCollator, text_collator
 from hfcls.corpus import Corpus, joined_texts
 from hfcls.embeddings import Vectors, load_vectors
@@ -16,6 +15,7 @@ from hfcls.models.text_cnn import TextCNNConfig, TextCNNForSequenceClassificatio
 from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassification
 from hfcls.preprocessing import TokenRows, tokenize_corpus
 from hfcls.pretrained import reload
+from hfcls.text_arguments import BaselineArguments
 from hfcls.tokenization import tokenizer_from_vocabulary, train_tokenizer
 from hfcls.training import Setup
 from hfcls.vocabulary import load_vocabulary

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase, TrainingArguments
 
-from hfcls.arguments import TextArguments
 from hfcls.corpus import Corpus, joined_texts
+from hfcls.text_arguments import TextArguments
 
 logger = logging.getLogger(__name__)
 

@@ -2,12 +2,12 @@
 
 from transformers import TrainingArguments
 
-from hfcls.arguments import PretrainedTextArguments, TextArguments
 from hfcls.collators import text_collator
 from hfcls.corpus import Corpus, align_labels, joined_texts
 from hfcls.loading import load
 from hfcls.models.bert import bert_from_scratch
 from hfcls.preprocessing import tokenize_corpus
+from hfcls.text_arguments import PretrainedTextArguments, TextArguments
 from hfcls.tokenization import train_wordpiece_tokenizer
 from hfcls.training import Setup
 

@@ -7,8 +7,9 @@ Title and content are read as a pair. Where the folder holds Test_DataSet.csv, i
 submission.csv. The contest ranks by macro F1: 0.79 for a plain BERT, 0.817 for the best entry.
 """
 
-from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
+from hfcls.text_arguments import PretrainedTextArguments
 
 TASK = "ccf_sentiment_bert"
 

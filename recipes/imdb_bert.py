@@ -9,8 +9,9 @@ The published run fine-tuned bert-base-uncased on 2,000 reviews and reached 0.90
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
+from hfcls.text_arguments import PretrainedTextArguments
 
 TASK = "imdb_bert"
 

@@ -9,8 +9,9 @@ Published: a BiLSTM with GloVe vectors, hidden size 128, two layers, reaches 0.7
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hfcls.arguments import BaselineArguments, parse
+from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
+from hfcls.text_arguments import BaselineArguments
 
 TASK = "imdb_lstm"
 

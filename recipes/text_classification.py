@@ -13,8 +13,9 @@ A file is split 80/10/10, class by class; a folder holds train.csv, dev.csv and 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hfcls.arguments import BaselineArguments, PretrainedTextArguments, parse
+from hfcls.arguments import parse
 from hfcls.errors import InputError, one_line_errors
+from hfcls.text_arguments import BaselineArguments, PretrainedTextArguments
 
 TASK = "text_classification"
 

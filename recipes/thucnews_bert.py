@@ -7,8 +7,9 @@ The published run fine-tuned bert-base-chinese on cnews with a batch of 8 on eac
 accuracy at checkpoint 14000.
 """
 
-from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
+from hfcls.text_arguments import PretrainedTextArguments
 
 TASK = "thucnews_bert"
 

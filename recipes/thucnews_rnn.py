@@ -8,8 +8,9 @@ The defaults are the published ones: hidden size 128, two layers, dropout 0.3, b
 texts of 32 characters.
 """
 
-from hfcls.arguments import BaselineArguments, parse
+from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
+from hfcls.text_arguments import BaselineArguments
 
 TASK = "thucnews_rnn"
 

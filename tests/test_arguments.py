@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.arguments import parse
 from hfcls.errors import InputError
+from hfcls.text_arguments import PretrainedTextArguments
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted(path.name for path in (ROOT / "recipes").glob("*.py"))

@@ -3,10 +3,11 @@ from types import SimpleNamespace
 import datasets
 import pytest
 
-from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.arguments import parse
 from hfcls.corpus import Corpus, align_labels, load_corpus
 from hfcls.data.thucnews import THUCNews
 from hfcls.errors import InputError
+from hfcls.text_arguments import PretrainedTextArguments
 
 
 def load(tmp_path, data_dir, *flags):

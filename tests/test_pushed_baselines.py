@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from hfcls import baselines
-from hfcls.arguments import BaselineArguments
 from hfcls.collators import text_collator
 from hfcls.corpus import Corpus
+from hfcls.text_arguments import BaselineArguments
 from tests.hub_server import serve_hub
 
 TEXTS = ["股市今天大涨", "球队 3:1 赢得冠军", "新手机发布", ""]

@@ -17,11 +17,12 @@ import torch
 import transformers
 
 from hfcls import training
-from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.arguments import parse
 from hfcls.collators import text_collator
 from hfcls.corpus import Corpus
 from hfcls.models.bert import bert_from_scratch
 from hfcls.preprocessing import tokenize_corpus
+from hfcls.text_arguments import PretrainedTextArguments
 from hfcls.tokenization import train_wordpiece_tokenizer
 
 CHARACTERS = "天地玄黄宇宙洪荒日月盈昃辰宿列张"

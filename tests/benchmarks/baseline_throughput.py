@@ -18,9 +18,10 @@ import torch
 import transformers
 
 from hfcls import baselines, training
-from hfcls.arguments import BaselineArguments, parse
+from hfcls.arguments import parse
 from hfcls.corpus import load_corpus
 from hfcls.data.thucnews import THUCNews
+from hfcls.text_arguments import BaselineArguments
 
 WARM_UP = 5
 ARCHITECTURES = ("text_rnn", "text_cnn", "dpcnn", "ngram_linear")

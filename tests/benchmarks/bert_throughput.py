@@ -22,12 +22,13 @@ import transformers
 from datasets import DatasetDict
 
 from hfcls import outputs, training
-from hfcls.arguments import PretrainedTextArguments, parse
+from hfcls.arguments import parse
 from hfcls.collators import text_collator
 from hfcls.corpus import load_corpus
 from hfcls.data.thucnews import THUCNews
 from hfcls.models.bert import bert_from_scratch
 from hfcls.preprocessing import tokenize_corpus
+from hfcls.text_arguments import PretrainedTextArguments
 from hfcls.tokenization import train_wordpiece_tokenizer
 
 WARM_UP = 1

@@ -21,9 +21,10 @@ from rnn_reference import BATCH, PAD_TO, Reference, batches, headline_rows
 from torch import nn
 
 from hfcls import baselines, training
-from hfcls.arguments import BaselineArguments, parse
+from hfcls.arguments import parse
 from hfcls.corpus import load_corpus
 from hfcls.data.thucnews import THUCNews
+from hfcls.text_arguments import BaselineArguments
 
 QUICK = "--initialization orthogonal --learning_rate 3e-3 --num_train_epochs 3 --lr_scheduler_type cosine"
 QUICK += " --warmup_steps 0.05 --weight_decay 0.01 --label_smoothing_factor 0.1 --max_length 32"
