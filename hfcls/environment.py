@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import psutil
 import torch
 
 PACKAGES = ("hfcls", "torch", "transformers", "datasets", "accelerate", "tokenizers", "scikit-learn")
@@ -31,6 +32,21 @@ def hardware() -> dict:
         "memory_gb": None if memory is None else round(memory / 2**30),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
+
+
+def use_cores() -> int:
+    """Lets torch compute with this process's share of the cores, and returns the number of threads.
+
+    `accelerate launch` sets OMP_NUM_THREADS to 1 unless it is told otherwise, and so does torchrun for several
+    processes: without a GPU, all cores but one would idle. A larger number is someone's choice and stays, and so does
+    what a process without a launcher finds. `taskset` restricts the cores themselves.
+    """
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
+    if launched and os.environ.get("OMP_NUM_THREADS") == "1":
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        cores = min(available, psutil.cpu_count(logical=False) or available)  # two threads on one core do not help
+        torch.set_num_threads(max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    return torch.get_num_threads()
 
 
 def _processor() -> str:

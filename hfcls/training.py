@@ -16,6 +16,7 @@ from hfcls.arguments import RecipeArguments
 from hfcls.calibration import calibrate, check_scalable
 from hfcls.checkpoints import full_disk_said
 from hfcls.corpus import Corpus, joined_texts
+from hfcls.environment import use_cores
 from hfcls.errors import InputError
 from hfcls.loading import load
 from hfcls.losses import build_loss
@@ -43,7 +44,8 @@ def start(training_args: TrainingArguments) -> None:
     transformers.set_seed(training_args.seed)
     precision = outputs.precision(training_args)
     where = "" if precision == "float32" else " (--bf16 False switches it off)"
-    logger.info("computing in %s%s, %d process(es)", precision, where, training_args.world_size)
+    threads = f" of {use_cores()} thread(s)" if training_args.device.type == "cpu" else ""
+    logger.info("computing in %s%s, %d process(es)%s", precision, where, training_args.world_size, threads)
     if training_args.push_to_hub and main_process:
         training_args.hub_model_id = hub.check_hub(
             training_args.hub_model_id, token=training_args.hub_token, private=training_args.hub_private_repo
