@@ -20,6 +20,7 @@ from transformers import (
 from hfcls.hub import files_to_push
 from hfcls.images import DRAWS, ImageCollator, ImageRows, move
 from hfcls.models.image_cnn import ImageCNNImageProcessor
+from tests.hub_server import serve_hub
 from tests.test_baselines import run
 
 
@@ -45,24 +46,27 @@ def test_recipe(tmp_path, monkeypatch, capsys):
     measured = run("mnist_cnn.py", f"--evaluate_only {tmp_path / 'out'}", tmp_path / "measured", monkeypatch)
     assert measured["test_accuracy"] == results["test_accuracy"]
 
-    # A process that cannot import hfcls, with a picture of another size and mode.
+    # Pushed, and loaded from there by a process that cannot import hfcls, for a picture of another size and mode.
     Image.fromarray(digit(100)).convert("RGBA").save(tmp_path / "seven.png")
-    expected = pipeline("image-classification", model=str(tmp_path / "out"))(str(tmp_path / "seven.png"), top_k=1)
-    script = (
-        "import sys; sys.modules['hfcls'] = sys.modules['torchvision'] = None\n"
+    expected = pipeline("image-classification", model=str(tmp_path / "out"))(str(tmp_path / "seven.png"), top_k=10)
+    push = (
+        f"from hfcls import hub; hub.check_hub('tester/cnn'); hub.push_folder({str(tmp_path / 'out')!r}, 'tester/cnn')"
+    )
+    classify = (
+        "import json, sys; sys.modules['hfcls'] = sys.modules['torchvision'] = None\n"
         "from transformers import pipeline\n"
-        f"classify = pipeline('image-classification', model={str(tmp_path / 'out')!r}, trust_remote_code=True)\n"
-        f"print(classify({str(tmp_path / 'seven.png')!r}, top_k=1))"
+        "classify = pipeline('image-classification', model='tester/cnn', trust_remote_code=True)\n"
+        f"print(json.dumps(classify({str(tmp_path / 'seven.png')!r}, top_k=10)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={"HF_HOME": str(tmp_path / "hf"), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert expected[0]["label"] in done.stdout and f"{expected[0]['score']:.4f}"[:5] in done.stdout
+    with serve_hub() as hub:
+        environments = hub.environment(tmp_path / "author"), hub.environment(tmp_path / "stranger", HF_TOKEN=None)
+        for script, environment in zip((push, classify), environments, strict=True):
+            command = [sys.executable, "-c", script]
+            done = subprocess.run(command, capture_output=True, text=True, env=environment | {"OMP_NUM_THREADS": "1"})
+            assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert [one["label"] for one in answer] == [one["label"] for one in expected]
+    np.testing.assert_allclose([one["score"] for one in answer], [one["score"] for one in expected], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])

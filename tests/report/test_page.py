@@ -233,7 +233,7 @@ def test_ids_in_place_of_texts(make_run):
 def test_rows_without_a_length(make_run):
     splits = {"test": {"rows": 300, "labels": {"财经": 300}, "length": None}}
     page = _page(make_run(data={"splits": splits}))
-    assert page.tables["data"][0][1] == ["test", "300", "1", "–", "–", "–", "–", "–"]
+    assert page.tables["data"][0][1] == ["test", "300", "1"]
     assert "Lengths in" not in page.text
     assert "trained on THUCNews;" in page.text
 
