@@ -39,7 +39,7 @@ class PaddingCollator:
             token_type_ids[mask] = np.concatenate([row["token_type_ids"] for row in rows])
             batch["token_type_ids"] = torch.from_numpy(token_type_ids)
         if "labels" in rows[0]:
-            batch["labels"] = torch.tensor([row["labels"] for row in rows])
+            batch["labels"] = torch.from_numpy(np.array([row["labels"] for row in rows]))
         return batch
 
 
