@@ -119,7 +119,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     check.add_argument(
         "corpus",
         metavar="CORPUS",
-        help="thucnews, imdb, ccf_sentiment, mnist; or a CSV, JSONL or Parquet file",
+        help="thucnews, imdb, ccf_sentiment, mnist, dataset_cards; or a CSV, JSONL or Parquet file",
     )
     check.add_argument("--data_dir", metavar="DIR", help="of a corpus with a name: its owners' files [embedded sample]")
     check.add_argument("--text_column", default="text", help="of a table [text]")
@@ -225,7 +225,7 @@ def _check(options: argparse.Namespace) -> int:
 
     fatal, left_out = _findings("--fail_on", options.fail_on), _findings("--clean", options.clean)
     if options.corpus in BUILDERS:
-        corpus = load_builder(options.corpus, options.data_dir)
+        corpus = load_builder(options.corpus, options.data_dir, options.group_column)
     elif options.data_dir is not None:
         raise InputError(f"--data_dir goes with {', '.join(BUILDERS)}; a table is named alone: hfcls check FILE")
     else:

@@ -57,10 +57,10 @@ def summary(done: Audit) -> str:
     corpus = done.corpus
     rows = ", ".join(f"{count:,} {split}" for split, count in corpus.splits.items())
     lines = [f"{corpus.source}: {rows} rows, {len(corpus.classes)} classes"]
-    # Lengths are worth a line even where none is extreme.
-    told = [finding for finding in done.findings if finding.found or finding.plots]
+    # Lengths are worth a line even where none is extreme, groups where no split tears one apart.
+    told = [finding for finding in done.findings if finding.found or finding.plots or len(finding.rows)]
     lines += [f"  {finding.name:<15} {finding.summary}" for finding in told]
-    sound = [finding.name for finding in done.findings if not (finding.found or finding.plots)]
+    sound = [finding.name for finding in done.findings if finding not in told]
     lines += [f"  {'nothing found':<15} {', '.join(sound)}"] if sound else []
     return "\n".join(lines)
 

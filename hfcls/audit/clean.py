@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from hfcls.audit.audit import Audit
+from hfcls.audit.clean_pictures import write_pictures
 from hfcls.audit.flat import FlatCorpus
-from hfcls.audit.sources import BUILDERS, find_tables, prepare, read_table
+from hfcls.audit.sources import BUILDERS, encoding_of, find_tables, prepare, read_table
 from hfcls.errors import InputError
 
 
@@ -23,7 +24,7 @@ def write_clean(done: Audit, names: list[str], folder: str, *, corpus: str, data
         The rows left out of each split.
 
     Raises:
-        InputError: the folder holds something, cannot be written to, or the corpus is of images.
+        InputError: the folder holds something or cannot be written to, or the corpus has no files of its own.
     """
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -37,8 +38,12 @@ def write_clean(done: Audit, names: list[str], folder: str, *, corpus: str, data
             _write_thucnews(done.corpus, keep, None if data_dir is None else Path(data_dir), target)
         elif corpus == "imdb":
             _write_imdb(done.corpus, keep, data_dir, target)
+        elif corpus == "mnist":
+            write_pictures(done.corpus, keep, data_dir, target)
+        elif corpus == "ccf_sentiment" and data_dir is not None:
+            _write_ccf_sentiment(done.corpus, keep, data_dir, target)
         else:
-            raise InputError(f"--write_clean: {corpus} cannot be written, only thucnews, imdb and tables")
+            raise InputError(f"--write_clean: {corpus} is not written back; give the path of its file as the corpus")
     except OSError as error:
         raise InputError(f"{error.filename or target}: {error.strerror}") from error
     dropped = np.bincount(done.corpus.split_ids[~keep], minlength=len(done.corpus.splits)).tolist()
@@ -98,6 +103,19 @@ def _write_imdb(corpus: FlatCorpus, keep: np.ndarray, data_dir: str | None, targ
             folder.mkdir(parents=True, exist_ok=True)
             name = f"{row}_{ratings[row - corpus.first_rows[list(corpus.splits).index(split)]]}.txt"
             (folder / name).write_text(corpus.contents[row], encoding="utf-8", newline="")
+
+
+def _write_ccf_sentiment(corpus: FlatCorpus, keep: np.ndarray, data_dir: str, target: Path) -> None:
+    """The contest's files, without the rows of the ids left out; the builder draws its splits from the others anew."""
+    left_out = set(corpus.names[~keep])
+    for name in ("Train_DataSet.csv", "Train_DataSet_Label.csv"):
+        source = Path(data_dir, name)
+        with source.open(encoding=encoding_of(source), newline="") as file:
+            rows = [row for row in csv.reader(file) if row and row[0].strip() not in left_out]
+        with (target / name).open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+    if (unlabelled := Path(data_dir, "Test_DataSet.csv")).is_file():
+        shutil.copyfile(unlabelled, target / unlabelled.name)
 
 
 def _write_tables(corpus: FlatCorpus, keep: np.ndarray, path: str, target: Path) -> None:

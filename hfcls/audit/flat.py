@@ -18,11 +18,12 @@ class FlatCorpus:
     Attributes:
         name: of the corpus, "thucnews".
         source: the folder's or file's name, or "embedded sample".
-        contents: (rows,) str, or bytes where the rows are images.
+        contents: (rows,) str, or where the rows are images a digest of each, as bytes.
         labels: (rows,) ids into `classes`.
         classes: the names of the labels.
         splits: rows of each split, in the order of the rows: train, validation, test, as far as they exist.
         groups: (rows,) str, what rows belong together by (the card they were taken from), or None.
+        names: (rows,) str, what each row is called, or None; of an image, this is quoted.
         notes: what the builder said while reading, one line each.
     """
 
@@ -33,6 +34,7 @@ class FlatCorpus:
     classes: list[str]
     splits: dict[str, int]
     groups: np.ndarray | None = None
+    names: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -56,10 +58,10 @@ class FlatCorpus:
         return f"{list(self.splits)[split]} {row - self.first_rows[split]:,}, {label}"
 
     def excerpt(self, row: int) -> str:
-        """The beginning of a text, in one line; of an image, how large it is."""
+        """The beginning of a text, in one line; of an image, its name."""
         content = self.contents[row]
         if isinstance(content, bytes):
-            return f"image of {len(content):,} bytes"
+            return "image" if self.names is None else self.names[row]
         line = " ".join(content[: EXCERPT + 1].split())
         return line if len(content) <= EXCERPT else f"{line[:EXCERPT]}…"
 

@@ -1,9 +1,9 @@
 """Near duplicates: texts of which a few characters were changed.
 
-MinHash signatures of character n-grams (Broder 1997), cut into bands whose equality makes two texts candidates
-(Indyk and Motwani 1998; Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3); every candidate is then
-compared exactly. Bands are sorted arrays of all texts at once here, where a library's index, such as datasketch's, is
-filled text by text in Python.
+MinHash signatures of character n-grams (Broder 1997; computed by rensa), cut into bands whose equality makes two texts
+candidates (Indyk and Motwani 1998; Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3); every candidate
+is then compared exactly. The bands are sorted arrays of all texts at once: a library's index gives every text all those
+in its buckets, which are millions of pairs where many texts follow one template.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ import numpy as np
 from hfcls.audit.duplicates import present
 from hfcls.audit.flat import Example, Finding, FlatCorpus
 
-SIMILARITY = 0.6  # Jaccard similarity of the n-grams from which two texts are near duplicates
-SHORTEST = 8  # characters; of shorter texts a single edit changes too much
+SIMILARITY = 0.5  # Jaccard similarity of the n-grams from which two texts are near duplicates
+SHORTEST = 8  # characters; of shorter texts a single edit changes too much. Of 20 characters, three may be edited
 SHORT = 100  # characters; n-grams are pairs where the median text is shorter than this, five characters otherwise
-BANDS, ROWS = 24, 3  # a pair at the threshold becomes a candidate with probability 1 - (1 - 0.6³)²⁴ = 0.997
-BUCKET = 32  # how many texts that follow it in the same bucket a text is compared with
-CHUNK = 1 << 18  # n-grams that are hashed at once: they fit into the cache of a core
+BANDS, ROWS = 40, 3  # a pair at the threshold becomes a candidate with probability 1 - (1 - 0.5³)⁴⁰ = 0.995
+BUCKET = 128  # how many texts that follow it in the same bucket a text is compared with
+CHUNK = 1 << 20  # characters whose n-grams are hashed at once: as Python objects they take 100 bytes each
 PAIRS = 1 << 16  # candidates whose signatures are compared at once
 EXAMPLES = 20
 
@@ -94,38 +94,19 @@ def _parts(rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
 
 
 def _signatures(texts: list[str], size: int) -> np.ndarray:
-    """(texts, BANDS * ROWS) the smallest hash of the n-grams of each text, for as many hash functions."""
-    if not texts:
-        return np.empty((0, BANDS * ROWS), dtype=np.uint32)
-    characters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    lengths = np.array([len(text) for text in texts])
-    grams = characters[: len(characters) - size + 1].copy()
-    for offset in range(1, size):
-        grams = grams * np.uint64(0x9E3779B97F4A7C15) + characters[offset : len(characters) - size + 1 + offset]
-    ends = np.cumsum(lengths)
-    inside = np.ones(len(characters), dtype=bool)
-    for offset in range(1, size):
-        inside[ends - offset] = False  # n-grams that would reach into the next text
-    grams = grams[inside[: len(grams)]]
-    grams ^= grams >> np.uint64(29)
-    starts = np.concatenate([[0], np.cumsum(lengths - size + 1)[:-1]])
-    signatures = np.empty((len(texts), BANDS * ROWS), dtype=np.uint32)
-    for column, (factor, shift) in enumerate(_hash_functions()):
-        hashes = ((grams * factor + shift) >> np.uint64(32)).astype(np.uint32)
-        signatures[:, column] = np.minimum.reduceat(hashes, starts)
-    return signatures
+    """(texts, BANDS * ROWS) uint32 MinHash signatures; of two texts, the share that is equal estimates the Jaccard
+    similarity of their n-grams.
+    """
+    from rensa import RMinHash
 
-
-def _hash_functions() -> np.ndarray:
-    """(BANDS * ROWS, 2) odd factors and shifts of multiply-shift hashing (Dietzfelbinger et al. 1997)."""
-    drawn = np.random.default_rng(42).integers(0, 2**64, size=(BANDS * ROWS, 2), dtype=np.uint64)
-    drawn[:, 0] |= np.uint64(1)
-    return drawn
+    grams = [[text[i : i + size].encode(errors="surrogatepass") for i in range(len(text) - size + 1)] for text in texts]
+    digests = RMinHash.digest_matrix_from_token_byte_sets(grams, num_perm=BANDS * ROWS, seed=42)
+    return np.array(digests.to_rows(), dtype=np.uint32).reshape(-1, BANDS * ROWS)
 
 
 def _candidates(signatures: np.ndarray) -> Iterator[tuple[int, int]]:
     """Pairs of rows, the smaller first, that share a band and nearly as many hashes as near duplicates do."""
-    enough = (SIMILARITY - 0.18) * BANDS * ROWS  # three standard deviations of the estimate below the threshold
+    enough = (SIMILARITY - 0.14) * BANDS * ROWS  # three standard deviations of the estimate below the threshold
     for band in range(BANDS):
         key = signatures[:, band * ROWS].astype(np.uint64)
         for column in range(band * ROWS + 1, (band + 1) * ROWS):

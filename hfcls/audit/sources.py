@@ -4,6 +4,7 @@ Tables are read as they are, not with the builder of `hfcls/data/table.py`: that
 is to find, and draws splits where there are none.
 """
 
+import hashlib
 import importlib
 import json
 import logging
@@ -16,18 +17,34 @@ import pandas
 from hfcls.audit.flat import FlatCorpus, objects
 from hfcls.errors import InputError
 
-BUILDERS = {"thucnews": "THUCNews", "imdb": "IMDB", "ccf_sentiment": "CCFSentiment", "mnist": "MNIST"}
+BUILDERS = {
+    "thucnews": "THUCNews",
+    "imdb": "IMDB",
+    "ccf_sentiment": "CCFSentiment",
+    "mnist": "MNIST",
+    "dataset_cards": "DatasetCards",
+}
+GROUPS = {"dataset_cards": "id"}  # what the rows of a corpus belong together by: the card that they were taken from
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 SPLITS = ("train", "validation", "test")
 
 
-def load_builder(name: str, data_dir: str | None, **options) -> FlatCorpus:
-    """A corpus of `hfcls/data/<name>.py`, the embedded sample without `data_dir`.
+def load_builder(name: str, data_dir: str | None, group_column: str | None = None) -> FlatCorpus:
+    """A corpus of `hfcls/data/<name>.py`, the embedded sample without `data_dir`; `group_column` is one of its columns.
 
     Raises:
-        InputError: the corpus cannot be read; the message is the builder's, with file and line.
+        InputError: the corpus cannot be read; the message is the builder's, with file and line. Or it has no such
+            column.
     """
-    prepared, notes = prepare(name, data_dir, **options)
+    prepared, notes = prepare(name, data_dir)
+    columns = prepared["train"].column_names
+    group_column = group_column or GROUPS.get(name)
+    if group_column is not None and group_column not in columns:
+        raise InputError(f"--group_column {group_column}: {name} has the columns {', '.join(columns)}")
+
+    def column(wanted: str) -> np.ndarray:
+        return objects([str(value) for split in SPLITS for value in prepared[split][wanted]])
+
     return FlatCorpus(
         name=name,
         source="embedded sample" if data_dir is None else Path(data_dir).resolve().name,
@@ -35,6 +52,8 @@ def load_builder(name: str, data_dir: str | None, **options) -> FlatCorpus:
         labels=np.concatenate([np.asarray(prepared[split]["label"]) for split in SPLITS]),
         classes=prepared["train"].features["label"].names,
         splits={split: len(prepared[split]) for split in SPLITS},
+        groups=None if group_column is None else column(group_column),
+        names=column("id") if "id" in columns else None,
         notes=tuple(notes),
     )
 
@@ -130,7 +149,7 @@ def read_table(file: Path) -> pandas.DataFrame:
         if file.suffix == ".jsonl":
             return _read_jsonl(file)
         return pandas.read_csv(
-            file, dtype=str, keep_default_na=False, encoding=_encoding(file), encoding_errors="replace"
+            file, dtype=str, keep_default_na=False, encoding=encoding_of(file), encoding_errors="replace"
         )
     except InputError:
         raise
@@ -141,7 +160,7 @@ def read_table(file: Path) -> pandas.DataFrame:
 
 def _read_jsonl(file: Path) -> pandas.DataFrame:
     rows = []
-    with file.open(encoding=_encoding(file), errors="replace", newline="\n") as lines:
+    with file.open(encoding=encoding_of(file), errors="replace", newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 row = json.loads(line) if line.strip() else None
@@ -154,7 +173,8 @@ def _read_jsonl(file: Path) -> pandas.DataFrame:
     return pandas.DataFrame(rows, dtype=object)
 
 
-def _encoding(file: Path) -> str:
+def encoding_of(file: Path) -> str:
+    """UTF-8 with or without a byte order mark, or GB18030 where the bytes are that and not UTF-8."""
     content = file.read_bytes()
     for encoding in ("utf-8-sig", "gb18030"):
         try:
@@ -166,7 +186,9 @@ def _encoding(file: Path) -> str:
 
 
 def read_contents(split: datasets.Dataset) -> list[str] | list[bytes]:
-    """What stands in each row of `split`: its text, with the second text of a pair on the next line, or its image."""
+    """What stands in each row of `split`: its text, with the second text of a pair on the next line, or a digest of its
+    image.
+    """
     if "text_pair" in split.column_names:
         pairs = zip(split["text"], split["text_pair"], strict=True)
         return [f"{text}\n{other}" if other else text for text, other in pairs]
@@ -174,7 +196,15 @@ def read_contents(split: datasets.Dataset) -> list[str] | list[bytes]:
         return split["text"][:]
     # Images are compared as they are encoded; a builder writes all of a corpus with one encoder.
     images = split.select_columns("image").cast_column("image", datasets.Image(decode=False))
-    return [Path(image["path"]).read_bytes() if image["bytes"] is None else image["bytes"] for image in images["image"]]
+    return [_digest(row["image"]) for row in images]
+
+
+def _digest(image: dict) -> bytes:
+    """Of the bytes of an image, which are in Arrow or in a file."""
+    if image["bytes"] is not None:
+        return hashlib.blake2b(image["bytes"]).digest()
+    with open(image["path"], "rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()
 
 
 def _strings(column: pandas.Series) -> np.ndarray:

@@ -7,6 +7,7 @@ https://arxiv.org/abs/1911.00068.
 import numpy as np
 
 from hfcls.audit.flat import Example, Finding, FlatCorpus, spaced
+from hfcls.calibration import fit_temperature
 
 FOLDS = 4
 MOST = 60_000  # rows that are looked at: of a larger corpus a sample shows what kind of errors there are
@@ -61,7 +62,8 @@ def find_suspicious_labels(corpus: FlatCorpus, keys: np.ndarray) -> Finding:
 
 
 def out_of_fold_probabilities(texts: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """(rows, classes) probabilities from models that did not see the row's group."""
+    """(rows, classes) probabilities from models that did not see the row's group, calibrated on all rows together."""
+    from scipy.special import softmax
     from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.linear_model import SGDClassifier
     from sklearn.model_selection import StratifiedGroupKFold
@@ -73,16 +75,21 @@ def out_of_fold_probabilities(texts: np.ndarray, labels: np.ndarray, groups: np.
     )
     vectorizer = HashingVectorizer(n_features=2**20, alternate_sign=False, **how)
     features = vectorizer.transform(texts)
-    probabilities = np.zeros((len(texts), labels.max() + 1))
+    logits = np.full((len(texts), labels.max() + 1), -1e4)  # of a class that a fold does not have
     for train, held_out in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=42).split(features, labels, groups):
         model = SGDClassifier(loss="log_loss", alpha=1e-6, max_iter=5, tol=None, average=True, random_state=42)
         model.fit(features[train], labels[train])
-        probabilities[np.ix_(held_out, model.classes_)] = model.predict_proba(features[held_out])
-    return probabilities
+        scores = model.decision_function(features[held_out])
+        scores = np.stack([-scores / 2, scores / 2], axis=1) if scores.ndim == 1 else scores
+        logits[np.ix_(held_out, model.classes_)] = scores
+    return softmax(logits / fit_temperature(logits, labels), axis=1)
 
 
 def confident_learning(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows off the diagonal of the confident joint.
+    """As many rows as the confident joint has off its diagonal, for each pair of classes those with the least margin.
+
+    The joint counts the rows of a label that are confidently of a class; scaled to the rows of the label, it says how
+    many of them are of that class ("prune by noise rate", section 4.2 of the paper).
 
     Args:
         probabilities: (rows, classes), out of fold.
@@ -92,10 +99,21 @@ def confident_learning(probabilities: np.ndarray, labels: np.ndarray) -> tuple[n
         (found,) rows, the label that each probably has, and its margin (probability of the given label minus that of
         the probable one), by which they are sorted: the most suspicious first.
     """
-    thresholds = np.array([probabilities[labels == label, label].mean() for label in range(probabilities.shape[1])])
+    classes = probabilities.shape[1]
+    given = probabilities[np.arange(len(labels)), labels]
+    thresholds = np.bincount(labels, weights=given) / np.bincount(labels)
     confident = np.where(probabilities >= thresholds, probabilities, -np.inf)
-    likely = confident.argmax(axis=1)
-    rows = np.flatnonzero(np.isfinite(confident.max(axis=1)) & (likely != labels))
-    margins = probabilities[rows, labels[rows]] - probabilities[rows, likely[rows]]
-    order = np.argsort(margins, kind="stable")
-    return rows[order], likely[rows][order], margins[order]
+    counted = np.isfinite(confident.max(axis=1))
+    joint = np.zeros((classes, classes))
+    np.add.at(joint, (labels[counted], confident[counted].argmax(axis=1)), 1)
+    joint *= (np.bincount(labels) / np.maximum(joint.sum(axis=1), 1))[:, None]
+    margins = given[:, None] - probabilities
+    least = np.full(len(labels), np.inf)
+    likely = labels.copy()
+    for label, other in zip(*np.nonzero(joint * (1 - np.eye(classes))), strict=True):
+        rows = np.flatnonzero((labels == label) & (margins[:, other] < least) & (margins[:, other] < 0))
+        chosen = rows[np.argsort(margins[rows, other], kind="stable")][: round(joint[label, other])]
+        least[chosen], likely[chosen] = margins[chosen, other], other
+    rows = np.flatnonzero(likely != labels)
+    order = np.argsort(least[rows], kind="stable")
+    return rows[order], likely[rows][order], least[rows][order]

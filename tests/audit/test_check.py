@@ -97,6 +97,29 @@ def test_gb18030_is_read(tmp_path):
     assert "股市" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
+def test_bytes_of_no_encoding_are_found(tmp_path):
+    lines = [f"第{row}行,x\n".encode() for row in range(20)]
+    lines[3] = b"\xff\xb9 in another encoding,x\n"
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"text,label\n" + b"".join(lines))
+    assert _main("check", path, "--output", tmp_path / "a.html") == 0
+    done = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert done["findings"]["encoding"]["rows"] == {"train": [3]}
+
+
+def test_cards_are_groups_of_themselves(tmp_path, capsys):
+    rows = ["page_link,download_time,dataset_size,dataset_number,bclass,sclass,dataset_viewer"]
+    rows += [f"u/d{card},1,2,3,Audio,{task},card {card}" for card in range(20) for task in "ab"]
+    (tmp_path / "cards.csv").write_text("\n".join(rows))
+    page = ["--output", tmp_path / "a.html"]
+    assert _main("check", "dataset_cards", "--data_dir", tmp_path, *page) == 0
+    printed = capsys.readouterr().out
+    assert "40 rows in 20 groups of several; 0 in both of train/validation" in printed
+    assert "split by rows, 80% of the test rows would have a sibling" in printed
+    assert _main("check", "dataset_cards", "--data_dir", tmp_path, *page, "--group_column", "card") == 2
+    assert "--group_column card: dataset_cards has the columns id, text" in capsys.readouterr().err
+
+
 def test_a_torn_line_of_jsonl_is_named(tmp_path, capsys):
     path = tmp_path / "table.jsonl"
     path.write_text('{"text": "a", "label": 1}\n\n{"text": \n')

@@ -1,11 +1,16 @@
 import json
 
 import datasets
+import numpy as np
 import pandas
 import pytest
+import torch
+from PIL import Image
 
 from hfcls.audit.repeated import count_repeated, repeated_line
 from hfcls.cli import main
+from hfcls.data.imdb import IMDB
+from hfcls.data.mnist import MNIST
 from hfcls.data.thucnews import THUCNews
 
 
@@ -62,6 +67,103 @@ def test_tables_keep_their_other_columns(suffix, tmp_path):
     else:
         cleaned = pandas.read_parquet(cleaned)
     assert cleaned.to_dict("records") == frame.iloc[:10].to_dict("records")
+
+
+def test_reviews_are_written_back_with_their_ratings(tmp_path):
+    source, target = tmp_path / "aclImdb", tmp_path / "clean"
+    for split in ("train", "test"):
+        for label, rating in (("neg", 2), ("pos", 9)):
+            folder = source / split / label
+            folder.mkdir(parents=True)
+            for row in range(12):
+                (folder / f"{row}_{rating}.txt").write_text(f"{split} review {row} is {label}<br />indeed", "utf-8")
+    (source / "train" / "neg" / "12_2.txt").write_text("train review 3 is neg<br />indeed", "utf-8")
+    (source / "train" / "pos" / "12_9.txt").write_text("test review 5 is pos<br />indeed", "utf-8")
+    page = ["--output", tmp_path / "audit.html"]
+    assert _main("check", "imdb", "--data_dir", source, *page, "--write-clean", target) == 0
+    names = [path.relative_to(target).as_posix() for path in target.rglob("*.txt")]
+    assert all(name.endswith("_2.txt" if "/neg/" in name else "_9.txt") for name in names)
+    splits = IMDB(data_dir=str(target / "aclImdb"))
+    splits.download_and_prepare()
+    splits = splits.as_dataset()
+    kept = sorted([*splits["train"]["text"], *splits["validation"]["text"]])
+    assert kept == sorted(f"train review {row} is {label}\nindeed" for row in range(12) for label in ("neg", "pos"))
+    assert len(splits["test"]) == 24
+
+
+def test_documents_are_written_back_in_their_layout(tmp_path):
+    source, target = tmp_path / "cnews", tmp_path / "clean"
+    source.mkdir()
+    for name, rows in (("train", 40), ("val", 20), ("test", 20)):
+        lines = [f"{('体育', '财经')[row % 2]}\t{name} 第{row}篇\n" for row in range(rows)]
+        (source / f"cnews.{name}.txt").write_text("".join([*lines, lines[0]]), encoding="utf-8")
+    page = ["--output", tmp_path / "a.html"]
+    assert _main("check", "thucnews", "--data_dir", source, *page, "--write-clean", target) == 0
+    lines = {name: (target / f"cnews.{name}.txt").read_text("utf-8").splitlines() for name in ("train", "val", "test")}
+    assert [len(found) for found in lines.values()] == [40, 20, 21]  # what is tested on stays whole
+    assert lines["train"][0] == "体育\ttrain 第0篇"
+
+
+def test_comments_are_written_back_with_their_ids(tmp_path, capsys):
+    source, target = tmp_path / "ccf", tmp_path / "clean"
+    source.mkdir()
+    texts = [f"第{row}条评论, “好”" for row in range(60)]
+    texts[7] = texts[4]
+    rows = "".join(f'r{row},,"{text}"\n' for row, text in enumerate(texts))
+    (source / "Train_DataSet.csv").write_text(f"id,title,content\n{rows}", encoding="gb18030")
+    labels = "".join(f"r{row},{row % 3}\n" for row in range(60))
+    (source / "Train_DataSet_Label.csv").write_text(f"id,label\n{labels}", encoding="utf-8")
+    (source / "Test_DataSet.csv").write_text("id,title,content\nt1,,新的\n", encoding="utf-8")
+    page = ["--output", tmp_path / "audit.html"]
+    assert _main("check", "ccf_sentiment", "--data_dir", source, *page, "--write-clean", target) == 0
+    for name, encoding in (("Train_DataSet.csv", "gb18030"), ("Train_DataSet_Label.csv", "utf-8")):
+        kept, before = pandas.read_csv(target / name), pandas.read_csv(source / name, encoding=encoding)
+        assert 58 <= len(kept) < 60 and not {"r4", "r7"} <= set(kept["id"])
+        pandas.testing.assert_frame_equal(kept, before[before["id"].isin(kept["id"])].reset_index(drop=True))
+    assert (target / "Test_DataSet.csv").read_bytes() == (source / "Test_DataSet.csv").read_bytes()
+    assert _main("check", "ccf_sentiment", *page, "--write-clean", tmp_path / "sample") == 2
+    assert "give the path of its file" in capsys.readouterr().err
+
+
+def test_pictures_are_copied(tmp_path, capsys):
+    draw, source = np.random.default_rng(0), tmp_path / "pictures"
+    for label in ("cat", "dog"):
+        for split in ("train", "test"):
+            folder = source / split / label
+            folder.mkdir(parents=True)
+            for row in range(6):
+                Image.fromarray(draw.integers(0, 256, (8, 8), dtype=np.uint8)).save(folder / f"{row}.png")
+    (source / "train" / "cat" / "copy.png").write_bytes((source / "test" / "cat" / "2.png").read_bytes())
+    (source / "train" / "dog" / "seen.png").write_bytes((source / "test" / "dog" / "1.png").read_bytes())
+    target = tmp_path / "clean"
+    page = ["--output", tmp_path / "a.html"]
+    assert _main("check", "mnist", "--data_dir", source, *page, "--write-clean", target) == 0
+    files = {path.relative_to(target).as_posix() for path in target.rglob("*.png")}
+    before = {path.relative_to(source).as_posix() for path in source.rglob("*.png")}
+    assert before - files == {"train/cat/copy.png", "train/dog/seen.png"} and files < before
+    assert "test/cat/2.png" in (tmp_path / "a.html").read_text("utf-8")
+    assert "distinct test in train" in capsys.readouterr().out
+
+
+def test_arrays_become_idx_files(tmp_path):
+    draw = np.random.default_rng(0)
+    tensors = {}
+    for split, rows in (("train", 40), ("test", 10)):
+        tensors[f"{split}_data"] = torch.from_numpy(draw.integers(0, 256, (rows, 28, 28), dtype=np.uint8))
+        tensors[f"{split}_labels"] = torch.arange(rows) % 2
+    tensors["train_data"][4] = tensors["test_data"][2]
+    torch.save(tensors, tmp_path / "digits.pth")
+    target = tmp_path / "clean"
+    words = ["mnist", "--data_dir", tmp_path / "digits.pth", "--output", tmp_path / "a.html", "--write-clean", target]
+    assert _main("check", *words) == 0
+    builder = MNIST(data_dir=str(target))
+    builder.download_and_prepare()
+    splits = builder.as_dataset()
+    read = [np.asarray(image).tobytes() for name in ("train", "validation") for image in splits[name]["image"]]
+    kept = [image.tobytes() for row, image in enumerate(tensors["train_data"].numpy()) if row != 4]
+    assert sorted(read) == sorted(kept)
+    np.testing.assert_array_equal([np.asarray(image) for image in splits["test"]["image"]], tensors["test_data"])
+    assert splits["test"]["label"][:] == tensors["test_labels"].tolist()
 
 
 def test_what_every_recipe_counts():

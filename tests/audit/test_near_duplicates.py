@@ -9,17 +9,19 @@ from hfcls.audit.near_duplicates import SIMILARITY, find_near_duplicates, near_p
 from tests.audit.planted import LETTERS, flat, headline
 
 
-def _edited(text: str, edits: int, draw: random.Random) -> str:
-    for place in draw.sample(range(len(text)), edits):
-        text = text[:place] + draw.choice(LETTERS) + text[place + 1 :]
+def _edited(text: str, kinds: str, draw: random.Random) -> str:
+    """One edit for each letter of `kinds`: a character is replaced, inserted, or deleted."""
+    for place, kind in zip(draw.sample(range(len(text) - len(kinds)), len(kinds)), kinds, strict=True):
+        new = "" if kind == "d" else draw.choice(LETTERS)
+        text = text[:place] + new + text[place + (kind != "i") :]
     return text
 
 
-@pytest.mark.parametrize("edits", [1, 2])
-def test_texts_with_a_few_edited_characters_are_found_and_no_others(edits):
-    draw = random.Random(edits)
+@pytest.mark.parametrize("kinds", ["r", "rr", "rrr", "iii", "ddd", "rid"])
+def test_texts_with_a_few_edited_characters_are_found_and_no_others(kinds):
+    draw = random.Random(len(kinds))
     originals = [headline(draw, row % 4) for row in range(3000)]
-    copies = [_edited(text, edits, draw) for text in originals[:1000]]
+    copies = [_edited(text, kinds, draw) for text in originals[:1000]]
     pairs, similarities = near_pairs(originals + copies)
     found, planted = {tuple(pair) for pair in pairs.tolist()}, {(row, 3000 + row) for row in range(1000)}
     assert len(found & planted) >= 0.99 * len(planted)
