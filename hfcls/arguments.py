@@ -81,8 +81,15 @@ class RecipeArguments:
         metadata={"help": "Fit a temperature on validation, so that probabilities mean what they say; saved with it."},
     )
 
+    num_folds: int | None = field(
+        default=None,
+        metadata={"help": "Cross-validate: this many runs, each on other rows; resumable. Their mean predicts test."},
+    )
+
     def __post_init__(self):
         self._check_class_weight()
+        if self.num_folds is not None and (self.num_folds < 2 or self.evaluate_only is not None):
+            raise InputError("--num_folds: give at least 2, and no --evaluate_only")
         if self.calibrate and self.evaluate_only is not None:
             raise InputError("--calibrate changes the model that is trained, --evaluate_only trains none: drop one")
         for name in ("max_train_samples", "max_eval_samples", "max_test_samples", "early_stopping_patience"):
@@ -172,6 +179,8 @@ def parse(
         raise InputError("--report_to tensorboard needs an extra: pip install 'hfcls[tensorboard]'")
     if training_values.get("push_to_hub") and arguments.evaluate_only:
         raise InputError("--evaluate_only trains no model that --push_to_hub could push: leave one of them out")
+    if training_values.get("push_to_hub") and arguments.num_folds:
+        raise InputError("--num_folds makes several models: push the one you choose with `hfcls push FOLDER/fold_1`")
     if training_values.get("push_to_hub") and not training_values.get("hub_model_id"):
         raise InputError("--push_to_hub needs --hub_model_id USER/NAME")
     try:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import math
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,8 @@ from hfcls import environment, metrics
 from hfcls.arguments import RecipeArguments
 from hfcls.corpus import Corpus, joined_texts
 from hfcls.losses import Loss
+
+logger = logging.getLogger(__name__)
 
 SETTINGS = (
     "learning_rate num_train_epochs max_steps per_device_train_batch_size per_device_eval_batch_size "
@@ -64,12 +67,16 @@ def write_predictions(path: Path, corpus: Corpus, *, labels: np.ndarray, logits:
 def write_submission(path: Path, corpus: Corpus, *, logits: np.ndarray) -> None:
     """One line for each unlabelled row: its `id`, and as `label` the number of the predicted class.
 
-    `logits` is (rows, classes). A row whose logits are not finite gets class 0: every row has to have one.
+    `logits` is (rows, classes). A row whose logits are not finite gets class 0, with a warning: every row has to have
+    one.
     """
+    predicted = metrics.predictions(logits)
+    if (predicted < 0).any():
+        logger.warning("%s: %d rows without a finite prediction get class 0", path, (predicted < 0).sum())
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "label"])
-        writer.writerows(zip(corpus.unlabelled["id"], metrics.predictions(logits).clip(min=0), strict=True))
+        writer.writerows(zip(corpus.unlabelled["id"], predicted.clip(min=0), strict=True))
 
 
 def length_summary(lengths: np.ndarray, bars: int = 40) -> dict:

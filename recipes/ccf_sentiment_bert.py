@@ -45,14 +45,16 @@ def main():
         defaults=lambda given: FROM_SCRATCH if given.from_scratch else PUBLISHED,
     )
 
-    from hfcls import pretrained, training
+    from functools import partial
+
+    from hfcls import cross_validation, pretrained, training
     from hfcls.corpus import load_corpus
     from hfcls.data.ccf_sentiment import CCFSentiment
 
     training.start(training_args)
     corpus = load_corpus(CCFSentiment, arguments, training_args, name="CCF sentiment", language="zh")
-    setup = pretrained.build(arguments, training_args, corpus, default="google-bert/bert-base-chinese")
-    training.run(setup, arguments, training_args, task=TASK)
+    build = partial(pretrained.build, default="google-bert/bert-base-chinese")
+    cross_validation.run(build, corpus, arguments, training_args, task=TASK)
 
 
 if __name__ == "__main__":

@@ -60,14 +60,13 @@ def defaults(given):
 def main():
     arguments, training_args = parse(ImdbArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import baselines, training
+    from hfcls import baselines, cross_validation, training
     from hfcls.corpus import load_corpus
     from hfcls.data.imdb import IMDB
 
     training.start(training_args)
     corpus = load_corpus(IMDB, arguments, training_args, name="IMDB", language="en", labels=arguments.labels)
-    setup = baselines.build(arguments, training_args, corpus)
-    training.run(setup, arguments, training_args, task=TASK)
+    cross_validation.run(baselines.build, corpus, arguments, training_args, task=TASK)
 
 
 if __name__ == "__main__":

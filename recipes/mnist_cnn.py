@@ -44,7 +44,7 @@ def defaults(given):
 def main():
     arguments, training_args = parse(ImageArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import images, training
+    from hfcls import cross_validation, images, training
     from hfcls.corpus import load_corpus
     from hfcls.data.mnist import MNIST
 
@@ -53,8 +53,7 @@ def main():
     corpus = load_corpus(MNIST, arguments, training_args, name=name, language=None)
     if corpus.labels != list("0123456789"):
         corpus.name = corpus.source  # pictures of one's own
-    setup = images.build(arguments, training_args, corpus)
-    training.run(setup, arguments, training_args, task=TASK)
+    cross_validation.run(images.build, corpus, arguments, training_args, task=TASK)
 
 
 if __name__ == "__main__":

@@ -95,9 +95,10 @@ def defaults(given):
 def main():
     arguments, training_args = parse(TextClassificationArguments, task=TASK, description=__doc__, defaults=defaults)
 
+    from functools import partial
     from pathlib import Path
 
-    from hfcls import baselines, pretrained, training
+    from hfcls import baselines, cross_validation, pretrained, training
     from hfcls.corpus import load_corpus
     from hfcls.data.ccf_sentiment import CCFSentiment
     from hfcls.data.imdb import IMDB
@@ -118,11 +119,10 @@ def main():
         name, language, builder = corpora[arguments.dataset]
         options = {}
     corpus = load_corpus(builder, arguments, training_args, name=name, language=language, **options)
-    if arguments.architecture is not None:
-        setup = baselines.build(arguments, training_args, corpus)
-    else:
-        setup = pretrained.build(arguments, training_args, corpus, default=arguments.model_name_or_path)
-    training.run(setup, arguments, training_args, task=TASK)
+    build = baselines.build
+    if arguments.architecture is None:
+        build = partial(pretrained.build, default=arguments.model_name_or_path)
+    cross_validation.run(build, corpus, arguments, training_args, task=TASK)
 
 
 if __name__ == "__main__":

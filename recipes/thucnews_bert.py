@@ -48,14 +48,16 @@ def defaults(given):
 def main():
     arguments, training_args = parse(PretrainedTextArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import pretrained, training
+    from functools import partial
+
+    from hfcls import cross_validation, pretrained, training
     from hfcls.corpus import load_corpus
     from hfcls.data.thucnews import THUCNews
 
     training.start(training_args)
     corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
-    setup = pretrained.build(arguments, training_args, corpus, default="google-bert/bert-base-chinese")
-    training.run(setup, arguments, training_args, task=TASK)
+    build = partial(pretrained.build, default="google-bert/bert-base-chinese")
+    cross_validation.run(build, corpus, arguments, training_args, task=TASK)
 
 
 if __name__ == "__main__":

@@ -44,14 +44,13 @@ def defaults(given):
 def main():
     arguments, training_args = parse(BaselineArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import baselines, training
+    from hfcls import baselines, cross_validation, training
     from hfcls.corpus import load_corpus
     from hfcls.data.thucnews import THUCNews
 
     training.start(training_args)
     corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
-    setup = baselines.build(arguments, training_args, corpus)
-    training.run(setup, arguments, training_args, task=TASK)
+    cross_validation.run(baselines.build, corpus, arguments, training_args, task=TASK)
 
 
 if __name__ == "__main__":

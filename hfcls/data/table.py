@@ -70,7 +70,7 @@ class TableConfig(datasets.BuilderConfig):
 
 
 class Table(datasets.GeneratorBasedBuilder):
-    """Builds `train`, `validation` and `test` with `text` (string), `label` (ClassLabel), and maybe `text_pair`.
+    """Builds `train`, `validation` and `test` with `text`, `label` (ClassLabel), and maybe `text_pair` and `group`.
 
     `Table(data_dir=PATH, text_column="text", label_column="label", text_pair_column=None, group_column=None, seed=42)`:
     `PATH` is a file in CSV (with a header), TSV, JSON Lines, Parquet or Excel (its first sheet), or a folder with
@@ -92,7 +92,8 @@ class Table(datasets.GeneratorBasedBuilder):
     BUILDER_CONFIG_CLASS = TableConfig
 
     def _info(self) -> datasets.DatasetInfo:
-        texts = ["text"] if self.config.text_pair_column is None else ["text", "text_pair"]
+        texts = ["text", "text_pair"] if self.config.text_pair_column is not None else ["text"]
+        texts += ["group"] if self.config.group_column is not None else []
         features = {name: datasets.Value("string") for name in texts}
         label = datasets.ClassLabel(names=self.config.labels)
         return datasets.DatasetInfo(features=datasets.Features({**features, "label": label}))

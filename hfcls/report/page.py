@@ -1,5 +1,6 @@
 """Puts a run, its scores and its pictures into one HTML file that needs nothing beside it."""
 
+import statistics
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -111,6 +112,7 @@ def environment() -> Environment:
     templates.filters |= {
         "count": lambda value: f"{value:,}",
         "score": lambda value: "–" if value is None else f"{value:.4f}",
+        "spread": _spread,
         "percent": lambda value: f"{100 * value:.1f} %",
         "short": lambda value: f"{value:,.4g}" if isinstance(value, float) else value,
         "duration": _duration,
@@ -128,6 +130,11 @@ def _shaded(confusion: np.ndarray) -> list[list[tuple[int, float]]]:
 
 def _visible(value):
     return value.translate(_UNSEEN) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _spread(values: list[float]) -> str:
+    """Mean ± standard deviation."""
+    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}" if len(values) > 1 else "–"
 
 
 def _duration(seconds: float) -> str:

@@ -32,6 +32,7 @@ _RUN = {
     },
     "class_weights": (dict, type(None)),
     "temperature": _OPTIONAL_NUMBER,
+    "folds": (list, type(None)),
     "settings": dict,
     "versions": dict,
     "hardware": {"cpu": str, "cores": _OPTIONAL_NUMBER, "memory_gb": _OPTIONAL_NUMBER, "gpus": list},
@@ -146,6 +147,9 @@ def _check_data(path: Path, about: dict) -> None:
         raise InputError(f"{path}: temperature: must be above 0: run again with this version")
     for weight in (about["class_weights"] or {}).values():
         _check(weight, _NUMBER, f"{path}: class_weights: ")
+    for fold in about["folds"] or []:
+        shape = {"accuracy": _NUMBER, "f1": _NUMBER, "roc_auc": _OPTIONAL_NUMBER}
+        _check(fold, shape, f"{path}: folds: ")
     if "test" not in splits:
         raise InputError(f"{path}: data: splits: 'test' is missing: run again with this version")
     for name, split in splits.items():
