@@ -138,8 +138,8 @@ def _examples(corpus: FlatCorpus, keys: np.ndarray, rows: np.ndarray, note) -> l
     chosen, counts = np.unique(keys[rows], return_counts=True)
     chosen = chosen[np.argsort(-counts, kind="stable")][:EXAMPLES]
     order = np.flatnonzero(np.isin(keys, chosen))
-    members = {key: order[keys[order] == key] for key in chosen}
-    return [Example(note(rows), _quoted(corpus, rows)) for rows in members.values()]
+    members = sorted((order[keys[order] == key] for key in chosen), key=len, reverse=True)
+    return [Example(note(rows), _quoted(corpus, rows)) for rows in members]
 
 
 def _quoted(corpus: FlatCorpus, rows: np.ndarray) -> list[tuple[str, str]]:

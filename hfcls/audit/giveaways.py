@@ -5,9 +5,9 @@ import numpy as np
 from hfcls.audit.flat import Example, Finding, FlatCorpus, spaced
 
 PURITY = 0.99  # of the rows with the word, the share of one class, from which the word gives it away
-COVERAGE = 0.1  # of the rows of the class, the share that have the word: less is ordinary vocabulary
+COVERAGE = 0.2  # of the rows of the class, the share that have the word: less is what the class is about
 LEAST = 20  # rows with the word
-SAMPLE = 50_000  # training rows looked at: a word of a tenth of a class shows in fewer
+SAMPLE = 50_000  # training rows looked at: a word of a fifth of a class shows in fewer
 WORDS = 100_000  # of the vocabulary that are looked at
 EXAMPLES = 20
 

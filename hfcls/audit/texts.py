@@ -35,6 +35,7 @@ _SCRIPTS = {
 # A character of these is a syllable or a word, one of the others a letter.
 _SYLLABLES = ("Kana", "Hangul", "Han")
 _LETTERS = 3  # that weigh as much as a syllable
+_OUTWEIGHED = 3  # times the usual script, from which letters are a language of their own and not names within one
 
 
 def find_unfit_texts(corpus: FlatCorpus) -> list[Finding]:
@@ -43,10 +44,12 @@ def find_unfit_texts(corpus: FlatCorpus) -> list[Finding]:
     lengths = np.array([len(text.strip()) for text in texts])
     undecodable = np.array([_UNDECODABLE.search(text) is not None for text in texts], dtype=bool)
     html = np.array([_HTML.search(text) is not None for text in texts], dtype=bool)
-    scripts = script_ids(texts)
+    weights = script_weights(texts)
+    scripts = np.where(weights.any(axis=1), weights.argmax(axis=1), len(_SCRIPTS))
     names = [*_SCRIPTS, "none"]
+    usual = int(np.bincount(scripts, minlength=len(names))[:-1].argmax())
+    scripts = _without_names(scripts, weights, usual)
     counts = np.bincount(scripts, minlength=len(names))
-    usual = int(counts[:-1].argmax())
     foreign = (scripts != usual) & (scripts != len(_SCRIPTS))
     shares = {name: int(count) for name, count in zip(names, counts, strict=True) if count}
     others = ", ".join(f"{count:,} {name}" for name, count in shares.items() if name not in (names[usual], "none"))
@@ -85,25 +88,34 @@ def find_unfit_texts(corpus: FlatCorpus) -> list[Finding]:
             "Languages mixed",
             foreign,
             f"{foreign.sum():,} texts not mostly in {names[usual]}{f': {others}' if others else ''}",
-            f"Most texts are written in {names[usual]}; these more in another script.",
+            f"Most texts are written in {names[usual]}; these in another script, names in it apart.",
             {"scripts": shares},
         ),
     ]
 
 
-def script_ids(texts: np.ndarray) -> np.ndarray:
-    """(rows,) the script that most of each text is in, as its place in `_SCRIPTS`; one more where it has no letters."""
+def script_weights(texts: np.ndarray) -> np.ndarray:
+    """(rows, scripts) how much of each text is in each of `_SCRIPTS`: its letters, and `_LETTERS` for a syllable."""
     table = np.full(0x10000, len(_SCRIPTS), dtype=np.uint8)
     for script, ranges in enumerate(_SCRIPTS.values()):
         for first, last in ranges:
             table[first : last + 1] = script
-    weights = np.array([_LETTERS if name in _SYLLABLES else 1 for name in _SCRIPTS])
-    result = np.empty(len(texts), dtype=np.int64)
+    factors = np.array([_LETTERS if name in _SYLLABLES else 1 for name in _SCRIPTS])
+    weights = np.empty((len(texts), len(_SCRIPTS)), dtype=np.int32)
     for row, text in enumerate(texts):
         points = np.frombuffer(text[:2000].encode("utf-16-le", "surrogatepass"), dtype=np.uint16)
-        counts = np.bincount(table[points], minlength=len(_SCRIPTS) + 1)[:-1] * weights
-        result[row] = counts.argmax() if counts.any() else len(_SCRIPTS)
-    return result
+        weights[row] = np.bincount(table[points], minlength=len(_SCRIPTS) + 1)[:-1] * factors
+    return weights
+
+
+def _without_names(scripts: np.ndarray, weights: np.ndarray, usual: int) -> np.ndarray:
+    """`scripts`, with `usual` for texts in it that hold much of another one: brands among Chinese, say.
+
+    Names are borrowed as letters. Syllables beside Han are Japanese or Korean however many Han they are mixed with.
+    """
+    letters = np.array([name not in _SYLLABLES for name in [*_SCRIPTS, "none"]])[scripts]
+    most, own = weights.max(axis=1), weights[:, usual]
+    return np.where(letters & (own > 0) & (most < _OUTWEIGHED * own), usual, scripts)
 
 
 def _finding(corpus, name, title, wrong, summary, explanation, numbers) -> Finding:

@@ -104,6 +104,28 @@ def test_documents_are_written_back_in_their_layout(tmp_path):
     assert lines["train"][0] == "体育\ttrain 第0篇"
 
 
+def test_a_folder_of_documents_becomes_one_hot_tables(tmp_path, capsys):
+    source, target = tmp_path / "tree", tmp_path / "clean"
+    for label in ("体育", "财经"):
+        (source / label).mkdir(parents=True)
+        for row in range(40):
+            text = f'{label}第{min(row, 35)}篇,\n“好” "quoted"'  # the last five are one
+            (source / label / f"{row}.txt").write_text(text, encoding="gb18030")
+    page = ["--output", tmp_path / "a.html"]
+    assert _main("check", "thucnews", "--data_dir", source, *page, "--write-clean", target) == 0
+    assert sorted(path.name for path in target.iterdir()) == ["test.csv", "train.csv", "val.csv"]
+    before, after = THUCNews(data_dir=str(source)), THUCNews(data_dir=str(target))
+    before.download_and_prepare()
+    after.download_and_prepare()
+    before, after = before.as_dataset(), after.as_dataset()
+    assert after["train"].features == before["train"].features
+    assert after["test"][:] == before["test"][:]  # what is tested on stays whole
+    tested = {*before["validation"]["text"], *before["test"]["text"]}
+    assert sorted(after["train"]["text"]) == sorted({*before["train"]["text"]} - tested)
+    left_out = len(before["train"]) - len(after["train"])
+    assert left_out > 0 and f"without {left_out} train" in capsys.readouterr().out
+
+
 def test_comments_are_written_back_with_their_ids(tmp_path, capsys):
     source, target = tmp_path / "ccf", tmp_path / "clean"
     source.mkdir()

@@ -21,6 +21,13 @@ def test_planted_words_are_found_and_nothing_else(corpus):
     assert {"新华社讯" in texts[row] for row in finding.rows} == {True}
 
 
+def test_what_a_class_is_about_gives_nothing_away(corpus):
+    texts = corpus.contents.copy()
+    for row in np.flatnonzero(corpus.labels == 2)[::8]:
+        texts[row] += "考研"  # only this class, but an eighth of it
+    assert find_giveaways(replace(corpus, contents=texts)).found == 0
+
+
 def test_words_between_spaces():
     draw = random.Random(2)
     texts = [f"{draw.choice('abcdefgh')} film number {draw.random():.6f}" for _ in range(800)]

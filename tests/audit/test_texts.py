@@ -8,7 +8,7 @@ from hfcls.audit.balance import find_imbalance
 from hfcls.audit.flat import objects
 from hfcls.audit.groups import find_torn_groups
 from hfcls.audit.lengths import find_extreme_lengths
-from hfcls.audit.texts import find_unfit_texts, script_ids
+from hfcls.audit.texts import find_unfit_texts
 from tests.audit.planted import flat
 
 
@@ -60,9 +60,22 @@ def test_what_only_looks_wrong_is_left_alone(text):
     assert found["encoding"].found == found["html"].found == 0
 
 
-def test_brands_among_chinese_do_not_make_a_headline_english():
-    han, latin, none = script_ids(objects(["盛大密会Bruce商讨世界", "ThinkPad T510i", "2010 !"]))
-    assert han != latin and none not in (han, latin)
+@pytest.mark.parametrize(
+    ("usual", "text", "foreign"),
+    [
+        ("股市今天上涨", "盛大密会Bruce商讨世界", False),
+        ("股市今天上涨", "JMP Securities下调Adobe评级", False),  # 18 letters, 4 characters
+        ("股市今天上涨", "ThinkPad T510i", True),
+        ("股市今天上涨", "2010 !", False),
+        ("股市今天上涨", "新しい映画を見ました", True),  # Japanese, a third of it Han
+        ("a day at the market", "A week in 北京 and in 上海", False),
+        ("a day at the market", "我在北京买了 ThinkPad 电脑", True),
+    ],
+    ids=["one brand", "two brands", "brands alone", "digits", "Japanese", "names in Han", "Chinese"],
+)
+def test_names_in_another_script_do_not_make_a_text_foreign(usual, text, foreign):
+    found = _unfit(flat([usual] * 5 + [text], [0] * 6, {"train": 6}))["script"]
+    assert found.rows.tolist() == ([5] if foreign else [])
 
 
 def test_lengths():
