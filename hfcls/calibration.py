@@ -7,23 +7,25 @@ itself becomes less so.
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from hfcls import metrics
+from hfcls import metrics, multi_label
 from hfcls.errors import InputError
 
 LOWEST, HIGHEST = 0.05, 20.0  # temperatures
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature, from `LOWEST` to `HIGHEST`, that gives `labels` (rows,) the greatest likelihood.
+    """The temperature, from `LOWEST` to `HIGHEST`, that gives `labels` the greatest likelihood.
 
-    Rows of `logits` (rows, classes) that are not finite are left out.
+    `labels` is (rows,), or (rows, classes) of zeros and ones. Rows of `logits` (rows, classes) that are not finite are
+    left out.
     """
+    loss = metrics.cross_entropy if labels.ndim == 1 else multi_label.loss
     finite = np.isfinite(logits).all(axis=1)
     logits, labels = logits[finite].astype(np.float64), labels[finite]
     if len(labels) == 0:
         return 1.0
     found = minimize_scalar(
-        lambda log_temperature: metrics.cross_entropy(labels, logits / np.exp(log_temperature)),
+        lambda log_temperature: loss(labels, logits / np.exp(log_temperature)),
         bounds=(np.log(LOWEST), np.log(HIGHEST)),
         method="bounded",
         options={"xatol": 1e-6},
@@ -82,3 +84,17 @@ def calibrate(trainer, rows) -> float:
     scale_logits(trainer.model, temperature)
     trainer.model.config.calibrated_temperature = temperature
     return temperature
+
+
+def choose_thresholds(trainer, rows) -> np.ndarray:
+    """(classes,) the thresholds of the greatest F1 on `rows`, noted in the config as well."""
+    evaluated = trainer.predict(rows)
+    thresholds = multi_label.fit_thresholds(evaluated.predictions, evaluated.label_ids)
+    trainer.model.config.decision_thresholds = thresholds.tolist()
+    return thresholds
+
+
+def saved_thresholds(model) -> np.ndarray | None:
+    """The thresholds that `choose_thresholds` noted in the config of `model`, (classes,), or None."""
+    noted = getattr(model.config, "decision_thresholds", None)
+    return None if noted is None else np.array(noted)

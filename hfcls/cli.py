@@ -89,6 +89,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     predict.add_argument("--input", metavar="FILE", help=".csv, .jsonl or .txt (a text a line); - is standard input")
     predict.add_argument("--output", metavar="FILE", help="the CSV file to write, or to go on with")
     predict.add_argument("--text_column", default="text", help="the column of the texts [text]")
+    predict.add_argument("--text_pair_column", help="the column of a second text, for models trained on pairs")
     predict.add_argument("--batch_size", type=int, default=64, help="most texts of a batch [64]")
     predict.add_argument("--all_probabilities", action="store_true", help="a column for each class as well")
     predict.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
@@ -158,7 +159,7 @@ def _predict(options: argparse.Namespace) -> int:
     # What is wrong with the file is said before the model is loaded.
     from hfcls.text_files import TextFile
 
-    texts = None if options.input is None else TextFile(options.input, options.text_column)
+    texts = None if options.input is None else TextFile(options.input, options.text_column, options.text_pair_column)
 
     from hfcls.prediction import load_classifier, predict_file, predict_texts
 
@@ -166,8 +167,9 @@ def _predict(options: argparse.Namespace) -> int:
         print(f"{options.input}: read as {texts.encoding.upper()}; the output is UTF-8", file=sys.stderr)
     classifier = load_classifier(options.model, options.trust_remote_code)
     if texts is None:
-        for text, (label, probability) in zip(options.texts, predict_texts(classifier, options.texts), strict=True):
-            print(f"{label:<14} {probability:.4f}  {text}")
+        for text, answers in zip(options.texts, predict_texts(classifier, options.texts), strict=True):
+            width = 14 if classifier.thresholds is None else 0  # several labels make no column
+            print(", ".join(f"{label:<{width}} {share:.4f}" for label, share in answers) or "–", text, sep="  ")
         return 0
     rows = predict_file(
         classifier,

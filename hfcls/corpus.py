@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import datasets
+import numpy as np
 import transformers
 from transformers import TrainingArguments
 
@@ -23,7 +24,7 @@ class Corpus:
         name: of the corpus, "THUCNews".
         source: the folder's name, or "embedded sample".
         language: ISO 639-1 code; None where there are no texts.
-        splits: train, validation and test, each with `label` (ClassLabel).
+        splits: train, validation and test, each with `label`: a ClassLabel, or a list of them.
         unlabelled: rows without `label` that are only to be predicted, if there are any.
         notes: what the builder said while reading, one line each.
         shown: the column by which people recognise a row: "text", or "id" where the input is no text.
@@ -41,7 +42,13 @@ class Corpus:
 
     @property
     def labels(self) -> list[str]:
-        return self.splits["train"].features["label"].names
+        label = self.splits["train"].features["label"]
+        return (label.feature if self.multi_label else label).names
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row has a list of labels."""
+        return isinstance(self.splits["train"].features["label"], datasets.List)
 
 
 def load_corpus(
@@ -84,13 +91,25 @@ def load_corpus(
             splits[split] = splits[split].shuffle(seed=training_args.seed).select(range(limit))
             listener.messages.append(f"{split}: {limit} rows drawn at random (seed {training_args.seed})")
     rows = ", ".join(f"{len(split)} {key}" for key, split in splits.items())
-    logger.info("%s: %s, %d classes", name, rows, len(splits["train"].features["label"].names))
     source = "embedded sample" if arguments.data_dir is None else Path(arguments.data_dir).resolve().name
     shown = "text" if "text" in splits["test"].features else "id"
     repeated = count_repeated(splits)
+    corpus = Corpus(name, source, language, splits, listener.messages, shown, unlabelled, repeated)
+    logger.info("%s: %s, %d classes", name, rows, len(corpus.labels))
     if repeated is not None:
         logger.info("%s: %s", name, repeated_line(repeated))
-    return Corpus(name, source, language, splits, listener.messages, shown, unlabelled, repeated)
+    return corpus
+
+
+def label_array(split: datasets.Dataset) -> np.ndarray:
+    """The labels of `split`: (rows,) int64, or (rows, classes) float32 of zeros and ones where a row has several."""
+    label = split.features["label"]
+    if not isinstance(label, datasets.List):
+        return np.asarray(split["label"], dtype=np.int64)
+    hot = np.zeros((len(split), label.feature.num_classes), dtype=np.float32)
+    for row, labels in enumerate(split["label"]):
+        hot[row, labels] = 1
+    return hot
 
 
 def joined_texts(split: datasets.Dataset) -> list[str]:
@@ -121,6 +140,8 @@ def align_labels(corpus: Corpus, model: transformers.PreTrainedModel) -> Corpus:
             f"the model's classes ({', '.join(label2id)}) are not those of the corpus ({', '.join(corpus.labels)}): "
             f"measure it on the corpus it was trained for"
         )
+    if list(label2id) != corpus.labels and corpus.multi_label:
+        raise InputError(f"the model numbers its labels as {', '.join(label2id)}: order those of the corpus so")
     if list(label2id) != corpus.labels:
         corpus.splits = corpus.splits.align_labels_with_mapping(label2id, "label")
     return corpus

@@ -47,6 +47,8 @@ def run(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args:
     if arguments.num_folds is None:
         training.run(build(arguments, training_args, corpus), arguments, training_args, task=task)
         return
+    if corpus.multi_label:
+        raise InputError("--num_folds stratifies by class, --multi_label has none: leave one of them out")
     output_dir = Path(training_args.output_dir)
     folders = [output_dir / f"fold_{number}" for number in range(1, arguments.num_folds + 1)]
     finished = [(folder / FINISHED).is_file() for folder in folders]  # asked before any process writes one

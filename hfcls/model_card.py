@@ -6,7 +6,6 @@ for Model Reporting" (2019).
 
 import html
 import json
-import math
 import os
 import re
 from pathlib import Path
@@ -16,6 +15,7 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from hfcls.errors import InputError
+from hfcls.statistics import wilson_interval
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
 
@@ -81,13 +81,6 @@ def public(text: str) -> str:
 def escape(text: object) -> str:
     """`public(text)` with everything escaped that Markdown or HTML would read as markup."""
     return re.sub(r"([\\`*_{}\[\]#|!~$])", r"\\\1", html.escape(public(str(text)), quote=False))
-
-
-def wilson_interval(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % confidence interval of a share measured on `n` rows (Wilson, 1927)."""
-    centre = share + z * z / (2 * n)
-    margin = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (centre - margin) / (1 + z * z / n), (centre + margin) / (1 + z * z / n)
 
 
 def _read(path: Path) -> dict:
@@ -197,7 +190,9 @@ def _limitations(run: dict, results: dict) -> list[str]:
     max_length, covered = data.get("max_length"), data.get("covered")
     if max_length is not None and covered is not None and covered < 1:
         lines.append(f"Texts are cut at {max_length} tokens: {covered:.1%} of the training texts fit.")
-    if run["labels"]:
+    if run.get("multi_label"):
+        lines.append("It answers with every label that is probable enough, which may be none.")
+    elif run["labels"]:
         lines.append("The model always answers with one of its labels, whatever it is given.")
     lines.append("It was not examined for unequal treatment of groups of people.")
     return lines

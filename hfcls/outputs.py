@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from transformers import TrainingArguments
 
-from hfcls import environment, metrics
+from hfcls import environment, metrics, multi_label
 from hfcls.arguments import RecipeArguments
-from hfcls.corpus import Corpus, joined_texts
+from hfcls.corpus import Corpus, joined_texts, label_array
 from hfcls.losses import Loss
 
 logger = logging.getLogger(__name__)
@@ -47,14 +47,21 @@ def write_json(path: Path, content: dict) -> None:
     part.replace(path)
 
 
-def write_predictions(path: Path, corpus: Corpus, *, labels: np.ndarray, logits: np.ndarray) -> None:
+def write_predictions(
+    path: Path, corpus: Corpus, *, labels: np.ndarray, logits: np.ndarray, thresholds: np.ndarray | None = None
+) -> None:
     """One line a test row: text or id, label, prediction (empty where the logits are not finite), probabilities.
 
-    `labels` is (rows,), `logits` (rows, classes).
+    `logits` is (rows, classes), `labels` (rows,), or (rows, classes) where a row has several, which are predicted from
+    `thresholds` (classes,) on; absent: 0.5.
     """
     names, column = corpus.labels, corpus.shown
     split = corpus.splits["test"]
     shown = joined_texts(split) if column == "text" else split[column]
+    if corpus.multi_label:
+        thresholds = multi_label.THRESHOLD if thresholds is None else thresholds
+        multi_label.write_predictions(path, shown, column, names, labels, logits, thresholds)
+        return
     rows = zip(shown, labels, metrics.predictions(logits), metrics.probabilities(logits), strict=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -104,10 +111,11 @@ def describe_data(setup) -> dict:
     corpus, rows = setup.corpus, setup.rows
     splits = {}
     for name, split in corpus.splits.items():
-        counts = np.bincount(np.asarray(split["label"]), minlength=len(corpus.labels)).tolist()
+        labels = label_array(split)
+        counts = np.bincount(labels, minlength=len(corpus.labels)) if labels.ndim == 1 else labels.sum(0).astype(int)
         splits[name] = {
             "rows": len(split),
-            "labels": dict(zip(corpus.labels, counts, strict=True)),
+            "labels": dict(zip(corpus.labels, counts.tolist(), strict=True)),
             "length": length_summary(rows.lengths[name]) if rows.lengths else None,
         }
     return {
@@ -146,9 +154,10 @@ def describe_run(
     seconds: float,
     loss: Loss | None = None,
     temperature: float | None = None,
+    thresholds: np.ndarray | None = None,
 ) -> dict:
     """The content of `run.json`. `loss` is what was trained on where it was not the model's own, `temperature` what the
-    logits were divided by.
+    logits were divided by, `thresholds` (classes,) the probabilities from which labels are predicted if not from 0.5.
     """
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     weights = None if loss is None or loss.class_weights is None else loss.class_weights.tolist()
@@ -169,6 +178,8 @@ def describe_run(
         "data": describe_data(setup),
         "class_weights": None if weights is None else dict(zip(setup.corpus.labels, weights, strict=True)),
         "temperature": temperature,
+        "multi_label": setup.corpus.multi_label,
+        "thresholds": None if thresholds is None else thresholds.tolist(),
         "settings": settings(arguments, training_args),
         "versions": environment.versions(),
         "hardware": environment.hardware(),

@@ -5,6 +5,7 @@ made of texts of equal length, and on a CPU each core computes a batch of its ow
 product.
 """
 
+import json
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -42,17 +43,28 @@ class Classifier:
     def labels(self) -> list[str]:
         return [str(self.model.config.id2label[index]) for index in range(self.model.config.num_labels)]
 
+    @property
+    def thresholds(self) -> np.ndarray | None:
+        """(classes,) from which probability on each label applies; None where one class is chosen."""
+        if self.model.config.problem_type != "multi_label_classification":
+            return None
+        noted = getattr(self.model.config, "decision_thresholds", None)
+        return np.array(noted or [0.5] * self.model.config.num_labels, dtype=np.float32)
+
     def probabilities(
-        self, texts: list[str], batch_size: int = BATCH_SIZE, progress: Callable[[int], None] = lambda rows: None
+        self,
+        texts: list[str],
+        batch_size: int = BATCH_SIZE,
+        progress: Callable[[int], None] = lambda rows: None,
+        pairs: list[str] | None = None,
     ) -> np.ndarray:
         """Class probabilities of `texts` (rows,) as float32, (rows, classes); a row with logits not finite is NaN.
 
         They are what `pipeline` calls scores: independent of each other for `multi_label_classification`, the bare
         output for `regression`. Longer texts are cut to `max_length`. `progress` is called with the rows of each batch.
+        `pairs` (rows,) are second texts, which may be empty.
         """
-        encoded = self.tokenizer(
-            texts, truncation=self.max_length is not None, max_length=self.max_length, verbose=False
-        )
+        encoded = self._encode(texts, pairs)
         lengths = np.array([len(ids) for ids in encoded["input_ids"]])
         if self.tokenizer.pad_token_id is None:
             batch_size = 1
@@ -71,6 +83,18 @@ class Classifier:
                 result[rows] = scores
                 progress(len(rows))
         return result
+
+    def _encode(self, texts: list[str], pairs: list[str] | None) -> dict[str, list[list[int]]]:
+        """The inputs of the model, a list for each row; as training reads pairs (`hfcls.preprocessing.tokenize`)."""
+        how = {"truncation": self.max_length is not None, "max_length": self.max_length, "verbose": False}
+        if pairs is None:
+            return self.tokenizer(texts, **how)
+        if self.tokenizer.sep_token is None:
+            return self.tokenizer(
+                [f"{text}\n{pair}" if pair else text for text, pair in zip(texts, pairs, strict=True)], **how
+            )
+        rows = [self.tokenizer(text, pair or None, **how) for text, pair in zip(texts, pairs, strict=True)]
+        return {name: [row[name] for row in rows] for name in rows[0]}
 
     def _pad(self, rows: list[list[int]], name: str) -> torch.Tensor:
         """One input of the model, (rows, longest row) int64."""
@@ -126,9 +150,11 @@ def load_classifier(name_or_path: str, trust_remote_code: bool = False) -> Class
     return Classifier(model.to(device).eval(), tokenizer, _max_length(model, tokenizer))
 
 
-def predict_texts(classifier: Classifier, texts: list[str]) -> list[tuple[str, float]]:
-    """The most probable label of each text and its probability; an empty label and NaN where logits are not finite."""
-    return [_answer(scores, classifier.labels) for scores in classifier.probabilities(texts)]
+def predict_texts(classifier: Classifier, texts: list[str]) -> list[list[tuple[str, float]]]:
+    """The labels of each text and their probabilities: the most probable one, or where a text has several those above
+    their thresholds. None where logits are not finite.
+    """
+    return [_answers(scores, classifier.labels, classifier.thresholds) for scores in classifier.probabilities(texts)]
 
 
 def predict_file(
@@ -142,7 +168,8 @@ def predict_file(
     """Classifies every row of `texts` into the CSV file `output`, in order, going on where that file ends.
 
     Its columns are those of `texts`, `prediction` and `probability` (both empty where the logits are not finite), then
-    with `all_probabilities` one for each class, named as the class.
+    with `all_probabilities` one for each class, named as the class. Where a text has several labels, both are JSON
+    lists.
 
     Returns:
         The number of rows now in `output`.
@@ -151,7 +178,7 @@ def predict_file(
         InputError: `texts` has a row that cannot be read, `output` is of another run or cannot be written; what was
             written before stays valid.
     """
-    labels = classifier.labels
+    labels, thresholds = classifier.labels, classifier.thresholds
     added = ["prediction", "probability", *(labels if all_probabilities else [])]
     for name in added:
         if name in texts.columns:
@@ -165,11 +192,14 @@ def predict_file(
             for window in _windows(rows, texts.text):
                 share = (texts.bytes_read - bar.n) / len(window)
                 scores = classifier.probabilities(
-                    [row[texts.text] for row in window], batch_size, lambda done, share=share: bar.update(done * share)
+                    [row[texts.text] for row in window],
+                    batch_size,
+                    lambda done, share=share: bar.update(done * share),
+                    None if texts.pair is None else [row[texts.pair] for row in window],
                 )
                 answers.append(
                     [
-                        [*row, *_fields(row_scores, labels, all_probabilities)]
+                        [*row, *_fields(row_scores, labels, thresholds, all_probabilities)]
                         for row, row_scores in zip(window, scores, strict=True)
                     ]
                 )
@@ -234,14 +264,23 @@ def _max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> i
     return None if shortest > 10**9 else shortest  # a tokenizer without a limit says 10**30
 
 
-def _answer(scores: np.ndarray, labels: list[str]) -> tuple[str, float]:
-    best = int(np.argmax(scores))
-    return ("", math.nan) if math.isnan(scores[best]) else (labels[best], float(scores[best]))
+def _answers(scores: np.ndarray, labels: list[str], thresholds: np.ndarray | None) -> list[tuple[str, float]]:
+    if np.isnan(scores).any():
+        return []
+    chosen = [int(np.argmax(scores))] if thresholds is None else np.flatnonzero(scores >= thresholds)
+    return [(labels[index], float(scores[index])) for index in chosen]
 
 
-def _fields(scores: np.ndarray, labels: list[str], every: bool) -> list[str]:
-    label, probability = _answer(scores, labels)
-    return [label, *("" if math.isnan(p) else f"{p:.9g}" for p in (probability, *(scores.tolist() if every else [])))]
+def _fields(scores: np.ndarray, labels: list[str], thresholds: np.ndarray | None, every: bool) -> list[str]:
+    answers = _answers(scores, labels, thresholds)
+    if np.isnan(scores).any():
+        label, probability = "", ""
+    elif thresholds is None:
+        label, probability = answers[0][0], f"{answers[0][1]:.9g}"
+    else:
+        label = json.dumps([label for label, _ in answers], ensure_ascii=False)
+        probability = json.dumps([float(f"{probability:.9g}") for _, probability in answers])
+    return [label, probability, *("" if math.isnan(p) else f"{p:.9g}" for p in (scores.tolist() if every else []))]
 
 
 def _explain(name: str, error: Exception) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase, TrainingArguments
 
-from hfcls.corpus import Corpus, joined_texts
+from hfcls.corpus import Corpus, joined_texts, label_array
 from hfcls.text_arguments import TextArguments
 
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class TokenRows(torch.utils.data.Dataset):
         starts = np.cumsum(lengths) - lengths
         self.lengths = np.minimum(lengths, truncation.max_length)
         self.ends = np.cumsum(self.lengths)
-        self.labels = np.asarray(split["label"], dtype=np.int64) if "label" in split.column_names else None
+        self.labels = label_array(split) if "label" in split.column_names else None
         cut_from = np.full(len(lengths), truncation.first)  # where what may be cut begins
         self.pair_starts = None
         if "pair_start" in split.column_names:
@@ -152,7 +152,8 @@ class TokenRows(torch.utils.data.Dataset):
             for row, pair_start in zip(batch, self.pair_starts[rows].tolist(), strict=True):
                 row["token_type_ids"] = (np.arange(len(row["input_ids"])) >= pair_start).astype(np.int64)
         if self.labels is not None:
-            for row, label in zip(batch, self.labels[rows].tolist(), strict=True):
+            labels = self.labels[rows]
+            for row, label in zip(batch, labels.tolist() if labels.ndim == 1 else labels, strict=True):
                 row["labels"] = label
         return batch
 

@@ -5,6 +5,13 @@ import math
 import numpy as np
 
 
+def wilson_interval(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """The 95 % confidence interval of a share measured on `n` rows (Wilson, 1927)."""
+    centre = share + z * z / (2 * n)
+    margin = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (centre - margin) / (1 + z * z / n), (centre + margin) / (1 + z * z / n)
+
+
 def bootstrap_intervals(
     labels: np.ndarray,
     predictions: np.ndarray,

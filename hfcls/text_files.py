@@ -25,6 +25,7 @@ class TextFile:
     Attributes:
         columns: names of the fields: those of the CSV header, otherwise the text column alone.
         text: which of them holds the text.
+        pair: which of them holds a second text, or None.
         encoding: `utf-8` or `gb18030`, found by reading the whole file; standard input must be UTF-8.
         size: bytes of the file; None for standard input.
         bytes_read: how far reading has come.
@@ -34,7 +35,7 @@ class TextFile:
             row that does not fit. The message names file and line.
     """
 
-    def __init__(self, path: str, text_column: str = "text"):
+    def __init__(self, path: str, text_column: str = "text", pair_column: str | None = None):
         self.path, self.bytes_read, self.size, self.encoding = path, 0, None, "utf-8"
         suffix = ".txt" if path == "-" else Path(path).suffix.lower()
         if suffix not in FORMATS:
@@ -47,18 +48,22 @@ class TextFile:
 
         csv.field_size_limit(FIELD_LIMIT)
         lines = self._lines(file)
+        wanted = [text_column] if pair_column is None else [text_column, pair_column]
         if suffix == ".csv":
             reader = csv.reader(lines, strict=True)
             first = self._next(reader)
             self._rows = self._csv_rows(reader)
         else:
-            rows = self._json_rows(lines, text_column) if suffix == ".jsonl" else self._line_rows(lines)
+            if pair_column is not None and suffix != ".jsonl":
+                raise InputError(f"{path}: a text file has one text a line: --text_pair_column needs .csv or .jsonl")
+            rows = self._json_rows(lines, wanted) if suffix == ".jsonl" else self._line_rows(lines)
             first = next(rows, None)  # now, so that a file that cannot be read says so before a model is loaded
             self._rows = chain([first], rows)
         if first is None:
             raise InputError(f"{self.path}: is empty, there is nothing to classify")
-        self.columns = first if suffix == ".csv" else [text_column]
+        self.columns = first if suffix == ".csv" else wanted
         self.text = self._find_column(text_column, self.columns, line=1)
+        self.pair = None if pair_column is None else self._find_column(pair_column, self.columns, line=1)
 
     def __iter__(self) -> Iterator[list[str]]:
         return self._rows
@@ -96,7 +101,7 @@ class TextFile:
                     "quote a field that holds a comma"
                 )
 
-    def _json_rows(self, lines: Iterator[str], column: str) -> Iterator[list[str]]:
+    def _json_rows(self, lines: Iterator[str], columns: list[str]) -> Iterator[list[str]]:
         for number, line in enumerate(lines, start=1):
             if line.isspace():
                 continue
@@ -105,16 +110,18 @@ class TextFile:
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{self.path}:{number}: not JSON ({error}): one object a line") from error
             if not isinstance(content, dict):
-                raise InputError(f'{self.path}:{number}: not a JSON object like {{"{column}": "…"}}')
-            self._find_column(column, list(content), line=number)
-            text = content[column]
-            if not isinstance(text, str):
-                raise InputError(f"{self.path}:{number}: {column} is {json.dumps(text)[:60]}, not a text")
-            if not _is_unicode(text):
-                raise InputError(
-                    f"{self.path}:{number}: {column} holds half a surrogate pair: write the whole character"
-                )
-            yield [text]
+                raise InputError(f'{self.path}:{number}: not a JSON object like {{"{columns[0]}": "…"}}')
+            for column in columns:
+                self._find_column(column, list(content), line=number)
+                if not isinstance(content[column], str):
+                    raise InputError(
+                        f"{self.path}:{number}: {column} is {json.dumps(content[column])[:60]}, not a text"
+                    )
+                if not _is_unicode(content[column]):
+                    raise InputError(
+                        f"{self.path}:{number}: {column} holds half a surrogate pair: write the whole character"
+                    )
+            yield [content[column] for column in columns]
 
     def _find_column(self, name: str, columns: list[str], line: int) -> int:
         if name in columns:

@@ -11,9 +11,9 @@ import datasets
 import transformers
 from transformers import PreTrainedModel, TrainingArguments
 
-from hfcls import hub, metrics, optimization, outputs
+from hfcls import hub, metrics, multi_label, optimization, outputs
 from hfcls.arguments import RecipeArguments
-from hfcls.calibration import calibrate, check_scalable
+from hfcls.calibration import calibrate, check_scalable, choose_thresholds, saved_thresholds
 from hfcls.checkpoints import full_disk_said
 from hfcls.corpus import Corpus, joined_texts
 from hfcls.environment import use_cores
@@ -27,6 +27,9 @@ from hfcls.report.thumbnails import write_thumbnails
 from hfcls.trainer import ClassifierTrainer
 
 logger = logging.getLogger(__name__)
+
+
+SCORES = ("accuracy", "f1", "roc_auc", "loss")  # that are printed
 
 
 def start(training_args: TrainingArguments) -> None:
@@ -92,6 +95,8 @@ def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: Train
     # Heads that take **kwargs and ignore num_items_in_batch would get an undivided loss under gradient accumulation
     # (huggingface/transformers#47688).
     model.accepts_loss_kwargs = False
+    if setup.corpus.multi_label:
+        model.config.problem_type = "multi_label_classification"  # every model's loss goes by it
     # Trainer's own push uploads training_args.bin, which holds the token and local paths: `run` pushes instead.
     trainer_args = copy.copy(training_args)
     trainer_args.push_to_hub, trainer_args.hub_token = False, None
@@ -110,7 +115,7 @@ def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: Train
         eval_dataset=setup.rows.validation,
         processing_class=setup.processor,
         data_collator=setup.collator,
-        compute_metrics=setup.compute_metrics,
+        compute_metrics=multi_label.compute_metrics if setup.corpus.multi_label else setup.compute_metrics,
         compute_loss_func=build_loss(setup, arguments, training_args.label_smoothing_factor),
         preprocess_logits_for_metrics=metrics.keep_logits,
         callbacks=callbacks,
@@ -130,7 +135,7 @@ def run(setup: Setup, arguments: RecipeArguments, training_args: TrainingArgumen
     if training_args.process_index != 0:
         return
     print("\ntest results")
-    for name in ("accuracy", "f1", "roc_auc", "loss"):
+    for name in ("accuracy", "f1", "f1_micro", "roc_auc", "loss") if setup.corpus.multi_label else SCORES:
         print(f"  {name:<10} {results[f'test_{name}']:.4f}")
     if training_args.push_to_hub:
         print(f"pushed to {hub.push_folder(output_dir, training_args.hub_model_id, token=training_args.hub_token)}")
@@ -143,7 +148,7 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     training = arguments.evaluate_only is None
     begun = time.monotonic()
     results = {}
-    temperature = None
+    temperature = thresholds = None
     if arguments.calibrate:
         validation = setup.rows.validation
         check_scalable(trainer.model, setup.collator([validation[row] for row in range(min(8, len(validation)))]))
@@ -153,8 +158,15 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     if arguments.calibrate:
         temperature = calibrate(trainer, setup.rows.validation)
         logger.info("calibrated: temperature %.3f, fitted on validation", temperature)
+        if setup.corpus.multi_label:
+            thresholds = choose_thresholds(trainer, setup.rows.validation)
+    elif setup.corpus.multi_label:  # those that the model was saved with, if any
+        thresholds = saved_thresholds(trainer.model)
     test = trainer.predict(setup.rows.test, metric_key_prefix="test")
     results |= test.metrics
+    if thresholds is not None:
+        scores = multi_label.score(test.predictions, setup.rows.test.labels, thresholds)
+        results |= {f"test_{name}": value for name, value in scores.items()}
     unlabelled = None if setup.rows.unlabelled is None else trainer.predict(setup.rows.unlabelled).predictions
     if training:
         trainer.save_model()
@@ -167,7 +179,11 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     seconds = time.monotonic() - begun
     outputs.write_json(output_dir / "all_results.json", results)
     outputs.write_predictions(
-        output_dir / "predictions.csv", setup.corpus, labels=setup.rows.test.labels, logits=test.predictions
+        output_dir / "predictions.csv",
+        setup.corpus,
+        labels=setup.rows.test.labels,
+        logits=test.predictions,
+        thresholds=thresholds,
     )
     if unlabelled is not None:
         outputs.write_submission(output_dir / "submission.csv", setup.corpus, logits=unlabelled)
@@ -183,6 +199,7 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
             seconds=seconds,
             loss=trainer.compute_loss_func,
             temperature=temperature,
+            thresholds=thresholds,
         ),
     )
     write_report(output_dir)

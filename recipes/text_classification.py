@@ -71,6 +71,10 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
     text_column: str = field(default="text", metadata={"help": "The column of the texts."})
     text_pair_column: str | None = field(default=None, metadata={"help": "The column of a second text."})
     label_column: str = field(default="label", metadata={"help": "The column of the classes, names or numbers."})
+    multi_label: bool = field(
+        default=False, metadata={"help": "A row has any number of labels: a list, or names between separators."}
+    )
+    label_separator: str = field(default=",", metadata={"help": "What stands between the labels of a row."})
     group_column: str | None = field(
         default=None, metadata={"help": "Rows with the same value here stay in one split where splits are drawn."}
     )
@@ -82,6 +86,10 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
         given = [name for name in models if getattr(self, name) is not None]
         if len(given) != 1:
             raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
+        if self.multi_label and self.dataset is not None:
+            raise InputError(f"--multi_label is of your own table; {self.dataset} has one class a row")
+        if not self.label_separator:
+            raise InputError("--label_separator: give at least one character")
         if self.dataset is None and self.data_dir is None:
             raise InputError("give the table as --data_dir FILE_OR_FOLDER, or the name of a corpus as --dataset")
 
@@ -108,7 +116,7 @@ def main():
     training.start(training_args)
     if arguments.dataset is None:
         name, language, builder = Path(arguments.data_dir).resolve().stem, arguments.language, Table
-        options = ("text_column", "text_pair_column", "label_column", "group_column")
+        options = "text_column text_pair_column label_column group_column multi_label label_separator".split()
         options = {option: getattr(arguments, option) for option in options}
     else:
         corpora = {

@@ -8,7 +8,8 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from scipy.stats import binomtest
 
 from hfcls.errors import InputError
-from hfcls.model_card import escape, public, wilson_interval, write_model_card
+from hfcls.model_card import escape, public, write_model_card
+from hfcls.statistics import wilson_interval
 from tests.finished_run import CONFIG, write_run
 from tests.hub_metadata import card_problems
 from tests.hub_server import hub  # noqa: F401

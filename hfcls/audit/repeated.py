@@ -22,7 +22,7 @@ def count_repeated(splits: datasets.DatasetDict) -> dict | None:
     if not {"text", "image"} & set(splits[names[0]].column_names):
         return None
     contents = objects([content for name in names for content in read_contents(splits[name])])
-    labels = np.concatenate([np.asarray(splits[name]["label"]) for name in names])
+    labels = keys(objects([str(label) for name in names for label in splits[name]["label"]]))  # a list is one, too
     corpus = FlatCorpus("", "", contents, labels, [], {name: len(splits[name]) for name in names})
     found = keys(contents)
     again = np.bincount(corpus.split_ids[surplus(found, corpus.split_ids)], minlength=len(names))

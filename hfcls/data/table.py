@@ -33,6 +33,8 @@ class TableConfig(datasets.BuilderConfig):
     Args:
         text_column, label_column: names of columns.
         text_pair_column: of a second text, if there is one.
+        multi_label: a row has any number of labels: a list, or names between separators.
+        label_separator: between the names in a cell.
         group_column: rows with the same value (a customer, an article) stay in one split where splits are drawn.
         seed: draws the splits.
     """
@@ -41,6 +43,8 @@ class TableConfig(datasets.BuilderConfig):
     label_column: str = "label"
     text_pair_column: str | None = None
     group_column: str | None = None
+    multi_label: bool = False
+    label_separator: str = ","
     seed: int = 42
     splits: dict[str, list[dict]] = field(init=False, repr=False)
     labels: list[str] = field(init=False, repr=False)
@@ -52,12 +56,13 @@ class TableConfig(datasets.BuilderConfig):
             raise ValueError("data_dir is missing; give a file or a folder with a file a split")
         files = _find(os.path.normpath(self.data_dir))
         columns = (self.text_column, self.label_column, self.text_pair_column, self.group_column)
-        rows = {split: _rows(path, *columns) for split, path in files.items()}
+        separator = self.label_separator if self.multi_label else None
+        rows = {split: _rows(path, *columns, separator) for split, path in files.items()}
         self.labels = _label_names(rows["train"], files["train"], self.label_column)
         for split, path in files.items():
             for row in rows[split]:
-                if row["label"] not in self.labels:
-                    raise ValueError(f"{path}:{row['line']}: label {row['label'][:40]!r} is not in the training file")
+                for label in set(row["labels"]) - set(self.labels):
+                    raise ValueError(f"{path}:{row['line']}: label {label[:40]!r} is not in the training file")
         missing = [split for split in _SPLITS if split not in rows]
         if missing:
             drawn = _draw(rows["train"], ["train", *missing], self.seed, files["train"])
@@ -81,6 +86,9 @@ class Table(datasets.GeneratorBasedBuilder):
     the groups allow. Rows keep their order. The classes are those of the training file, sorted: numbers by size, names
     by code point.
 
+    With `multi_label`, `label` is a list: of JSON Lines and Parquet files the list in the column, of others what stands
+    between `label_separator`; an empty cell is a row that no label applies to.
+
     Left out, with a warning that counts them: rows without a text, and rows without a label.
 
     Raises:
@@ -96,6 +104,7 @@ class Table(datasets.GeneratorBasedBuilder):
         texts += ["group"] if self.config.group_column is not None else []
         features = {name: datasets.Value("string") for name in texts}
         label = datasets.ClassLabel(names=self.config.labels)
+        label = datasets.List(label) if self.config.multi_label else label
         return datasets.DatasetInfo(features=datasets.Features({**features, "label": label}))
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
@@ -103,7 +112,8 @@ class Table(datasets.GeneratorBasedBuilder):
 
     def _generate_examples(self, rows: list[dict]):
         for number, row in enumerate(rows):
-            yield number, {name: row[name] for name in self.info.features}
+            label = row["labels"] if self.config.multi_label else row["labels"][0]
+            yield number, {name: label if name == "label" else row[name] for name in self.info.features}
 
 
 def _find(path: str) -> dict[str, str]:
@@ -128,8 +138,11 @@ def _find(path: str) -> dict[str, str]:
     return files
 
 
-def _rows(path: str, text: str, label: str, pair: str | None, group: str | None) -> list[dict]:
-    """Rows with `line`, `text`, `label` and, where there is such a column, `text_pair` and `group`, all strings."""
+def _rows(path: str, text: str, label: str, pair: str | None, group: str | None, separator: str | None) -> list[dict]:
+    """Rows with `line`, `text`, `labels` and, where there is such a column, `text_pair` and `group`, all strings.
+
+    `labels` is a list of one, or of any number where there is a `separator`.
+    """
     columns, records = read_records(path)
     names = {"text": text, "label": label, "text_pair": pair, "group": group}
     names = {key: name for key, name in names.items() if name is not None}
@@ -140,13 +153,11 @@ def _rows(path: str, text: str, label: str, pair: str | None, group: str | None)
             raise ValueError(f"{path}:1: no column {name!r}; there are {', '.join(map(repr, columns[:20]))}: {hint}")
     rows, without_text, without_label = [], [], []
     for line, record in records:
-        if isinstance(record.get(label), (list, dict)):
-            raise ValueError(f"{path}:{line}: the label is {str(record[label])[:40]}; give each row one class")
         row = {"line": line} | {key: cell_text(record.get(name)) for key, name in names.items()}
-        row["label"] = _WHOLE.sub(r"\1", row["label"])
+        row["labels"] = _labels(record.get(label), separator, f"{path}:{line}")
         if not row["text"]:
             without_text.append(line)
-        elif not row["label"]:
+        elif not row["labels"] and separator is None:
             without_label.append(line)
         else:
             rows.append(row)
@@ -159,14 +170,27 @@ def _rows(path: str, text: str, label: str, pair: str | None, group: str | None)
     return rows
 
 
+def _labels(cell, separator: str | None, where: str) -> list[str]:
+    """The names in a cell, each once, in their order."""
+    if separator is None and isinstance(cell, (list, dict)):
+        raise ValueError(f"{where}: the label is {str(cell)[:40]}; give each row one class, or --multi_label")
+    if isinstance(cell, dict) or (isinstance(cell, list) and any(isinstance(name, (list, dict)) for name in cell)):
+        raise ValueError(f"{where}: the labels are {str(cell)[:40]}; give a list of names")
+    cells = cell if isinstance(cell, list) else [cell_text(cell)]
+    if separator is not None and not isinstance(cell, list):
+        cells = cells[0].split(separator)
+    names = [_WHOLE.sub(r"\1", cell_text(name)) for name in cells]
+    return list(dict.fromkeys(name for name in names if name))
+
+
 def _label_names(rows: list[dict], path: str, column: str) -> list[str]:
     """The classes, sorted; raises ValueError where the column holds no classes."""
-    names = {row["label"] for row in rows}
+    names = {label for row in rows for label in row["labels"]}
     numbers = {name: _number(name) for name in names}
     if len(names) > 1 and None not in numbers.values() and any(not n.is_integer() for n in numbers.values()):
-        row = next(row for row in rows if not numbers[row["label"]].is_integer())
+        row = next(row for row in rows if any(not numbers[label].is_integer() for label in row["labels"]))
         raise ValueError(
-            f"{path}:{row['line']}: column {column!r} holds fractions ({row['label'][:20]}), not classes; name "
+            f"{path}:{row['line']}: column {column!r} holds fractions ({row['labels'][0][:20]}), not classes; name "
             "the column of the classes, or cut the numbers into ranges"
         )
     if len(names) > _MAX_LABELS:
@@ -176,7 +200,7 @@ def _label_names(rows: list[dict], path: str, column: str) -> list[str]:
         )
     if len(names) < 2:
         raise ValueError(
-            f"{path}:1: every row of column {column!r} is {names.pop()[:40]!r}; there is nothing to tell apart"
+            f"{path}:1: every row of column {column!r} is {''.join(names)[:40]!r}; there is nothing to tell apart"
         )
     return sorted(names) if None in numbers.values() else sorted(names, key=lambda name: (numbers[name], name))
 
@@ -191,7 +215,9 @@ def _number(text: str) -> float | None:
 
 def _draw(rows: list[dict], splits: list[str], seed: int, path: str) -> dict[str, list[dict]]:
     """A tenth of each class for every split but the first, which keeps the others."""
-    counts = Counter(row["label"] for row in rows)
+    counts = Counter(label for row in rows for label in row["labels"] or [""])  # "" where none applies
+    if "" in counts and counts[""] < len(splits):
+        del counts[""]
     label, fewest = min(counts.items(), key=lambda item: item[1])
     if fewest < len(splits):
         raise ValueError(
@@ -207,9 +233,9 @@ def _draw(rows: list[dict], splits: list[str], seed: int, path: str) -> dict[str
     random.Random(seed).shuffle(groups)
     split_of = {}
     for group in groups:
-        holds = Counter(rows[number]["label"] for number in group)
+        holds = Counter(label for number in group for label in rows[number]["labels"] or [""] if label in counts)
         # The first split that lacks rows of these classes, and would not get more of any than it lacks.
-        fits = (split for split in wanted if all(wanted[split][name] >= count for name, count in holds.items()))
+        fits = (split for split in wanted if holds and all(wanted[split][name] >= n for name, n in holds.items()))
         split = next(fits, splits[0])
         for number in group:
             split_of[number] = split
@@ -218,7 +244,7 @@ def _draw(rows: list[dict], splits: list[str], seed: int, path: str) -> dict[str
                 wanted[split][name] -= count
     drawn = {split: [row for number, row in enumerate(rows) if split_of[number] == split] for split in splits}
     for split, chosen in drawn.items():
-        absent = set(counts) - {row["label"] for row in chosen}
+        absent = set(counts) - {label for row in chosen for label in row["labels"] or [""]}
         if not chosen or (split == splits[0] and absent):
             raise ValueError(f"{path}: the groups are too large to draw {', '.join(splits)}; give one file a split")
         if absent:

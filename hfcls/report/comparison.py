@@ -94,6 +94,8 @@ def compare(folders: list[str | Path]) -> Comparison:
 
 def _read(name: str, folder: Path) -> Compared:
     run = load_run(folder)
+    if run.about["multi_label"]:
+        raise InputError(f"{folder}: has several labels a row; runs with one class a row can be compared")
     scores = compute_scores(run.predictions, run.classes)
     check_agreement(run, scores)
     # Texts, probabilities and ROC curves are dropped here: of sixty runs they would not fit into memory.

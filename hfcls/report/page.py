@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from hfcls.reliability import at_temperature, reliability
 from hfcls.report.figures import shade_paths
+from hfcls.report.label_scores import LabelSetScores, compute_label_scores, surprises
 from hfcls.report.mistakes import EXCERPT, confident_mistakes, frequent_confusions
 from hfcls.report.pictures import (
     learning_rate_curve,
@@ -54,25 +55,32 @@ def write_report(output_dir: str | Path) -> Path:
         InputError: a file is missing or torn, or predictions.csv does not give the numbers of all_results.json.
     """
     run = load_run(output_dir)
-    scores = compute_scores(run.predictions, run.classes)
+    compute = compute_label_scores if run.about["multi_label"] else compute_scores
+    scores = compute(run.predictions, run.classes)
     check_agreement(run, scores)
     path = run.folder / "report.html"
     path.write_text(render(run, scores), encoding="utf-8")
     return path
 
 
-def render(run: Run, scores: Scores) -> str:
+def render(run: Run, scores: Scores | LabelSetScores) -> str:
     """The page as text."""
-    as_table = len(run.classes) <= TABLE_CLASSES
     template = environment().get_template("report.html")
+    common = {
+        "run": run,
+        "about": run.about,
+        "data": run.about["data"],
+        "scores": scores,
+        "few_rows": FEW_ROWS,
+        "curves": training_curves(run.history or [], run.best_step),
+        "learning_rate": learning_rate_curve(run.history or []),
+        "lengths": length_histogram(run.about["data"]),
+    }
+    if run.about["multi_label"]:
+        return template.render(**common, surprises=surprises(run.predictions, MISTAKES), calibration=None, matrix=None)
+    as_table = len(run.classes) <= TABLE_CLASSES
     return template.render(
-        run=run,
-        about=run.about,
-        data=run.about["data"],
-        scores=scores,
-        few_rows=FEW_ROWS,
-        curves=training_curves(run.history or [], run.best_step),
-        learning_rate=learning_rate_curve(run.history or []),
+        **common,
         matrix=_shaded(scores.confusion) if as_table else None,
         shades=None if as_table else shade_paths(scores.confusion, PICTURE),
         picture=PICTURE,
@@ -82,7 +90,6 @@ def render(run: Run, scores: Scores) -> str:
         pictured=[one for one in confident_mistakes(run.predictions, THUMBNAILS) if one.row in run.thumbnails],
         excerpt=EXCERPT,
         calibration=_calibration(run),
-        lengths=length_histogram(run.about["data"]),
     )
 
 

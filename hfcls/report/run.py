@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfcls.errors import InputError
+from hfcls.report.label_sets import LabelSets, read_label_sets
 from hfcls.report.predictions import Predictions, read_predictions
 from hfcls.report.thumbnails import read_thumbnails
 
@@ -32,6 +33,8 @@ _RUN = {
     },
     "class_weights": (dict, type(None)),
     "temperature": _OPTIONAL_NUMBER,
+    "multi_label": (bool, type(None)),
+    "thresholds": (list, type(None)),
     "folds": (list, type(None)),
     "settings": dict,
     "versions": dict,
@@ -74,7 +77,7 @@ class Run:
     results: dict
     history: list[dict] | None
     best_step: int | None
-    predictions: Predictions
+    predictions: Predictions | LabelSets
     thumbnails: dict[int, str]
 
     @property
@@ -105,7 +108,9 @@ def load_run(folder: str | Path) -> Run:
         results=results,
         history=state["log_history"],
         best_step=state["best_global_step"],
-        predictions=read_predictions(folder / "predictions.csv", about["labels"]),
+        predictions=(read_label_sets if about["multi_label"] else read_predictions)(
+            folder / "predictions.csv", about["labels"]
+        ),
         thumbnails=read_thumbnails(folder),
     )
 
@@ -147,6 +152,10 @@ def _check_data(path: Path, about: dict) -> None:
         raise InputError(f"{path}: temperature: must be above 0: run again with this version")
     for weight in (about["class_weights"] or {}).values():
         _check(weight, _NUMBER, f"{path}: class_weights: ")
+    if about["thresholds"] is not None and len(about["thresholds"]) != len(classes):
+        raise InputError(f"{path}: thresholds: need one for each label: run again with this version")
+    for threshold in about["thresholds"] or []:
+        _check(threshold, _NUMBER, f"{path}: thresholds: ")
     for fold in about["folds"] or []:
         shape = {"accuracy": _NUMBER, "f1": _NUMBER, "roc_auc": _OPTIONAL_NUMBER}
         _check(fold, shape, f"{path}: folds: ")

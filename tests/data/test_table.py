@@ -158,7 +158,7 @@ def test_trained_reloaded_and_predicted(suffix, model, tmp_path, monkeypatch):
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert (run["data"]["name"], run["data"]["source"]) == ("reviews", table.name)
     classifier = load_classifier(str(tmp_path / "out"))
-    assert predict_texts(classifier, ["awful number 7, said someone"])[0][0] == "bad"
+    assert predict_texts(classifier, ["awful number 7, said someone"])[0][0][0] == "bad"
 
 
 @pytest.mark.parametrize(
