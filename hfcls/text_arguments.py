@@ -83,3 +83,51 @@ class BaselineArguments(TextArguments):
     ngram_max: int = field(default=3, metadata={"help": "ngram_linear: tokens of the longest n-gram."})
     min_count: int = field(default=2, metadata={"help": "ngram_linear: training texts that a feature must occur in."})
     num_buckets: int = field(default=2**22, metadata={"help": "ngram_linear: size of the hash table, a power of two."})
+
+
+CORPORA = ("thucnews", "imdb", "ccf_sentiment")
+
+
+@dataclass
+class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
+    """Any text model on any table, or on one of the corpora."""
+
+    architecture: Literal["text_rnn", "text_cnn", "dpcnn", "ngram_linear"] | None = field(
+        default=None, metadata={"help": "A baseline, instead of a pretrained model."}
+    )
+    dataset: str | None = field(
+        default=None,
+        metadata={
+            "help": "thucnews, imdb or ccf_sentiment, corpora with files of their own kind; or a data set of the Hub, "
+            "NAMESPACE/NAME or NAMESPACE/NAME:CONFIG. Absent: --data_dir is a table."
+        },
+    )
+    text_column: str = field(default="text", metadata={"help": "The column of the texts."})
+    text_pair_column: str | None = field(default=None, metadata={"help": "The column of a second text."})
+    label_column: str = field(default="label", metadata={"help": "The column of the classes, names or numbers."})
+    multi_label: bool = field(
+        default=False, metadata={"help": "A row has any number of labels: a list, or names between separators."}
+    )
+    label_separator: str = field(default=",", metadata={"help": "What stands between the labels of a row."})
+    group_column: str | None = field(
+        default=None, metadata={"help": "Rows with the same value here stay in one split where splits are drawn."}
+    )
+    language: str | None = field(default=None, metadata={"help": "Of a table, ISO 639-1; for the model card."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        models = ("model_name_or_path", "from_scratch", "architecture", "evaluate_only")
+        given = [name for name in models if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
+        if self.dataset is not None and "/" not in self.dataset:
+            if self.dataset not in CORPORA:
+                raise InputError(f"--dataset {self.dataset}: give {', '.join(CORPORA)}, or NAMESPACE/NAME of the Hub")
+            if self.multi_label:
+                raise InputError(f"--multi_label is of your own table; {self.dataset} has one class a row")
+        elif self.dataset is not None and self.data_dir is not None:
+            raise InputError(f"--dataset {self.dataset} comes from the Hub: leave --data_dir out")
+        if not self.label_separator:
+            raise InputError("--label_separator: give at least one character")
+        if self.dataset is None and self.data_dir is None:
+            raise InputError("give the table as --data_dir FILE_OR_FOLDER, or the name of a corpus as --dataset")

@@ -10,12 +10,9 @@ A file is split 80/10/10, class by class; a folder holds train.csv, dev.csv and 
 .xlsx).
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
-
 from hfcls.arguments import parse
-from hfcls.errors import InputError, one_line_errors
-from hfcls.text_arguments import BaselineArguments, PretrainedTextArguments
+from hfcls.errors import one_line_errors
+from hfcls.text_arguments import CORPORA, TextClassificationArguments
 
 TASK = "text_classification"
 
@@ -60,40 +57,6 @@ NGRAMS = {
 }
 
 
-@dataclass
-class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
-    architecture: Literal["text_rnn", "text_cnn", "dpcnn", "ngram_linear"] | None = field(
-        default=None, metadata={"help": "A baseline, instead of a pretrained model."}
-    )
-    dataset: Literal["thucnews", "imdb", "ccf_sentiment"] | None = field(
-        default=None, metadata={"help": "A corpus with files of its own kind; absent: --data_dir is a table."}
-    )
-    text_column: str = field(default="text", metadata={"help": "The column of the texts."})
-    text_pair_column: str | None = field(default=None, metadata={"help": "The column of a second text."})
-    label_column: str = field(default="label", metadata={"help": "The column of the classes, names or numbers."})
-    multi_label: bool = field(
-        default=False, metadata={"help": "A row has any number of labels: a list, or names between separators."}
-    )
-    label_separator: str = field(default=",", metadata={"help": "What stands between the labels of a row."})
-    group_column: str | None = field(
-        default=None, metadata={"help": "Rows with the same value here stay in one split where splits are drawn."}
-    )
-    language: str | None = field(default=None, metadata={"help": "Of a table, ISO 639-1; for the model card."})
-
-    def __post_init__(self):
-        super().__post_init__()
-        models = ("model_name_or_path", "from_scratch", "architecture", "evaluate_only")
-        given = [name for name in models if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
-        if self.multi_label and self.dataset is not None:
-            raise InputError(f"--multi_label is of your own table; {self.dataset} has one class a row")
-        if not self.label_separator:
-            raise InputError("--label_separator: give at least one character")
-        if self.dataset is None and self.data_dir is None:
-            raise InputError("give the table as --data_dir FILE_OR_FOLDER, or the name of a corpus as --dataset")
-
-
 def defaults(given):
     if given.architecture is not None:
         return NGRAMS if given.architecture == "ngram_linear" else NEURAL
@@ -112,10 +75,16 @@ def main():
     from hfcls.data.imdb import IMDB
     from hfcls.data.table import Table
     from hfcls.data.thucnews import THUCNews
+    from hfcls.hub_table import fetch_table
 
     training.start(training_args)
-    if arguments.dataset is None:
-        name, language, builder = Path(arguments.data_dir).resolve().stem, arguments.language, Table
+    if arguments.dataset not in CORPORA:
+        name, language, builder = arguments.dataset, arguments.language, Table
+        if name is None:
+            name = Path(arguments.data_dir).resolve().stem
+        else:
+            with training_args.main_process_first(desc="fetching the data set"):
+                arguments.data_dir = str(fetch_table(name))
         options = "text_column text_pair_column label_column group_column multi_label label_separator".split()
         options = {option: getattr(arguments, option) for option in options}
     else:

@@ -139,6 +139,7 @@ def test_what_cannot_be_used_is_said_in_one_line(name, content, message, tmp_pat
         build(tmp_path / "absent.csv", tmp_path)
 
 
+TO_TRAIN = "--architecture ngram_linear --text_column review --label_column kind"
 FLAGS = "--text_column review --label_column kind --per_device_train_batch_size 16 --learning_rate 1e-2"
 
 
@@ -169,10 +170,16 @@ def test_trained_reloaded_and_predicted(suffix, model, tmp_path, monkeypatch):
         ("--from_scratch tiny", "give the table as --data_dir"),
         ("--data_dir r.csv", "give one of --model_name_or_path, --from_scratch, --architecture, --evaluate_only"),
         ("--data_dir r.csv --from_scratch tiny --architecture dpcnn", "give one of"),
+        (f"--data_dir fractions.csv {TO_TRAIN}", "holds fractions (0.5), not classes"),
+        (f"--data_dir ragged.csv {TO_TRAIN}", "ragged.csv:3: 3 cells, the header has 2"),
+        (f"--data_dir many.csv {TO_TRAIN}", "10,000 different values in 10,000 rows"),
     ],
 )
 def test_mistakes_end_with_exit_code_2(flags, message, tmp_path, monkeypatch, capsys):
     write(tmp_path / "r.csv")
+    (tmp_path / "fractions.csv").write_text(csv_of("x,0.5", "y,0.25"))
+    (tmp_path / "ragged.csv").write_text(csv_of("x,a", "y,b,c"))
+    (tmp_path / "many.csv").write_text(csv_of(*(f"x,{i}" for i in range(10000))))
     recipe = Path("recipes/text_classification.py").resolve()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as exit_:

@@ -1,0 +1,58 @@
+"""A data set of the Hub as a folder of Parquet files, which the builder `Table` reads like anyone's own."""
+
+import logging
+from pathlib import Path
+
+import datasets
+
+from hfcls.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
+
+
+def fetch_table(name: str) -> Path:
+    """Downloads `name` (NAMESPACE/NAME, or NAMESPACE/NAME:CONFIG) and returns the folder with a file for each split.
+
+    Class numbers become the names that the data set gives them. Splits other than train, validation and test are left
+    out. Code that a data set brings is never run: `datasets` no longer does.
+
+    Raises:
+        InputError: it is not there, there is no network, or it has no training split.
+    """
+    path, _, config = name.partition(":")
+    try:
+        found = datasets.load_dataset(path, config or None)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"--dataset {name}: cannot be loaded ({reason}). Without a network: set HF_ENDPOINT to a mirror, or give "
+            f"downloaded files as --data_dir"
+        ) from error
+    splits = {SPLITS[split]: rows for split, rows in found.items() if split in SPLITS}
+    if "train" not in splits:
+        raise InputError(f"--dataset {name}: has the splits {', '.join(found)}, none of them train: give its files")
+    for split in set(found) - set(SPLITS):
+        logger.warning("%s: the split %s is left out", name, split)
+    folder = Path(datasets.config.HF_DATASETS_CACHE, "hfcls_tables", splits["train"]._fingerprint)
+    for split, rows in splits.items():
+        file = folder / f"{split}.parquet"
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part = file.with_suffix(".part")
+            _with_names(rows).to_parquet(part)
+            part.replace(file)
+    return folder
+
+
+def _with_names(rows: datasets.Dataset) -> datasets.Dataset:
+    """`rows` with the names of classes in place of their numbers."""
+    for column, feature in rows.features.items():
+        label = feature.feature if isinstance(feature, datasets.List) else feature
+        if not isinstance(label, datasets.ClassLabel):
+            continue
+        several, names = feature is not label, [*label.names, ""]  # -1, no label, is the last
+        named = [[names[i] for i in cell] if several else names[cell] for cell in rows[column]]
+        rows = rows.remove_columns(column).add_column(column, named)
+    return rows
