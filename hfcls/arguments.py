@@ -41,7 +41,7 @@ TRAINING_ARGUMENTS_URL = "https://huggingface.co/docs/transformers/main_classes/
 
 
 @dataclass
-class RecipeArguments:
+class SharedArguments:
     """What all recipes take, besides the flags of `transformers.TrainingArguments`."""
 
     data_dir: str | None = field(
@@ -56,13 +56,6 @@ class RecipeArguments:
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "Stop after this many evaluations without a better one."}
     )
-    loss: Literal["cross_entropy", "focal", "class_balanced"] | None = field(
-        default=None, metadata={"help": "What is trained on; absent: what the model itself computes."}
-    )
-    class_weight: str = field(
-        default="none",
-        metadata={"help": "none, balanced (each class weighs the same in all), or a number for each class: w0,w1,…"},
-    )
     optimizer: Literal["adam", "adamw", "nadam", "radam", "sgd", "sgdm", "rmsprop", "adagrad"] | None = field(
         default=None, metadata={"help": "The optimizer; absent: what --optim says. sgdm has a momentum of 0.9."}
     )
@@ -76,26 +69,40 @@ class RecipeArguments:
         },
     )
 
+    def __post_init__(self):
+        for name in ("max_train_samples", "max_eval_samples", "max_test_samples", "early_stopping_patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"--{name} {value}: give a number of at least 1, or leave the flag out")
+
+
+@dataclass
+class RecipeArguments(SharedArguments):
+    """What the recipes of classifiers take."""
+
+    loss: Literal["cross_entropy", "focal", "class_balanced"] | None = field(
+        default=None, metadata={"help": "What is trained on; absent: what the model itself computes."}
+    )
+    class_weight: str = field(
+        default="none",
+        metadata={"help": "none, balanced (each class weighs the same in all), or a number for each class: w0,w1,…"},
+    )
     calibrate: bool = field(
         default=False,
         metadata={"help": "Fit a temperature on validation, so that probabilities mean what they say; saved with it."},
     )
-
     num_folds: int | None = field(
         default=None,
         metadata={"help": "Cross-validate: this many runs, each on other rows; resumable. Their mean predicts test."},
     )
 
     def __post_init__(self):
+        super().__post_init__()
         self._check_class_weight()
         if self.num_folds is not None and (self.num_folds < 2 or self.evaluate_only is not None):
             raise InputError("--num_folds: give at least 2, and no --evaluate_only")
         if self.calibrate and self.evaluate_only is not None:
             raise InputError("--calibrate changes the model that is trained, --evaluate_only trains none: drop one")
-        for name in ("max_train_samples", "max_eval_samples", "max_test_samples", "early_stopping_patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"--{name} {value}: give a number of at least 1, or leave the flag out")
 
     def _check_class_weight(self):
         if self.class_weight == "none":
@@ -121,7 +128,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(
-    arguments_class: type[RecipeArguments],
+    arguments_class: type[SharedArguments],
     *,
     task: str,
     description: str,
@@ -179,7 +186,7 @@ def parse(
         raise InputError("--report_to tensorboard needs an extra: pip install 'hfcls[tensorboard]'")
     if training_values.get("push_to_hub") and arguments.evaluate_only:
         raise InputError("--evaluate_only trains no model that --push_to_hub could push: leave one of them out")
-    if training_values.get("push_to_hub") and arguments.num_folds:
+    if training_values.get("push_to_hub") and values.get("num_folds"):
         raise InputError("--num_folds makes several models: push the one you choose with `hfcls push FOLDER/fold_1`")
     if training_values.get("push_to_hub") and not training_values.get("hub_model_id"):
         raise InputError("--push_to_hub needs --hub_model_id USER/NAME")

@@ -1,6 +1,8 @@
 """A prepared corpus: what a builder made of the files, and what is said about it."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,19 +67,10 @@ def load_corpus(
     Raises:
         InputError: the corpus cannot be read; the message is the builder's, with file and line.
     """
-    listener = _Listener()
-    logging.getLogger(builder.__module__).addHandler(listener)
-    try:
-        with training_args.main_process_first(desc="preparing the corpus"):
-            prepared = builder(data_dir=arguments.data_dir, **options)
-            prepared.download_and_prepare()
-            splits = prepared.as_dataset()
-    except datasets.exceptions.DatasetGenerationError as error:
-        raise InputError(str(error.__cause__ or error)) from error
-    except (ValueError, OSError) as error:
-        raise InputError(str(error)) from error
-    finally:
-        logging.getLogger(builder.__module__).removeHandler(listener)
+    with builder_errors(builder) as notes, training_args.main_process_first(desc="preparing the corpus"):
+        prepared = builder(data_dir=arguments.data_dir, **options)
+        prepared.download_and_prepare()
+        splits = prepared.as_dataset()
 
     unlabelled = splits.pop("unlabelled").remove_columns("label") if "unlabelled" in splits else None
     if arguments.data_dir is None:
@@ -89,12 +82,12 @@ def load_corpus(
     ):
         if limit is not None and limit < len(splits[split]):
             splits[split] = splits[split].shuffle(seed=training_args.seed).select(range(limit))
-            listener.messages.append(f"{split}: {limit} rows drawn at random (seed {training_args.seed})")
+            notes.append(f"{split}: {limit} rows drawn at random (seed {training_args.seed})")
     rows = ", ".join(f"{len(split)} {key}" for key, split in splits.items())
     source = "embedded sample" if arguments.data_dir is None else Path(arguments.data_dir).resolve().name
     shown = "text" if "text" in splits["test"].features else "id"
     repeated = count_repeated(splits)
-    corpus = Corpus(name, source, language, splits, listener.messages, shown, unlabelled, repeated)
+    corpus = Corpus(name, source, language, splits, notes, shown, unlabelled, repeated)
     logger.info("%s: %s, %d classes", name, rows, len(corpus.labels))
     if repeated is not None:
         logger.info("%s: %s", name, repeated_line(repeated))
@@ -117,6 +110,25 @@ def joined_texts(split: datasets.Dataset) -> list[str]:
     if "text_pair" not in split.column_names:
         return list(split["text"])
     return [f"{text}\n{pair}" if pair else text for text, pair in zip(split["text"], split["text_pair"], strict=True)]
+
+
+@contextmanager
+def builder_errors(builder: type[datasets.DatasetBuilder]) -> Iterator[list[str]]:
+    """Turns what `builder` raises in the block into one line; yields what it notes there, one line each.
+
+    Raises:
+        InputError: the corpus cannot be read.
+    """
+    listener = _Listener()
+    logging.getLogger(builder.__module__).addHandler(listener)
+    try:
+        yield listener.messages
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise InputError(str(error.__cause__ or error)) from error
+    except (ValueError, OSError) as error:
+        raise InputError(str(error)) from error
+    finally:
+        logging.getLogger(builder.__module__).removeHandler(listener)
 
 
 class _Listener(logging.Handler):

@@ -146,7 +146,8 @@ def _summarise(build, corpus, arguments, training_args, folders: list[Path], tas
         outputs.write_submission(output_dir / "submission.csv", setup.corpus, logits=logits["unlabelled"])
     _write_out_of_fold(output_dir / "out_of_fold.csv", folders)
     seconds = sum(json.loads((folder / "run.json").read_text(encoding="utf-8"))["seconds"] for folder in folders)
-    about = outputs.describe_run(setup, arguments, training_args, task=task, seconds=seconds)
+    data = outputs.describe_data(setup)
+    about = outputs.describe_run(setup, arguments, training_args, task=task, seconds=seconds, data=data)
     about["folds"] = [dict(zip(scores, values, strict=True)) for values in zip(*scores.values(), strict=True)]
     outputs.write_json(output_dir / "run.json", about)
     write_report(output_dir)

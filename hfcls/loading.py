@@ -4,10 +4,13 @@ import importlib
 import pkgutil
 
 from transformers import (
+    AutoConfig,
     AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    ChineseCLIPModel,
+    ChineseCLIPProcessor,
     PreTrainedModel,
 )
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
@@ -40,7 +43,8 @@ def load(
     Args:
         name_or_path: of the Hub, or a folder.
         labels: a new head is made for them; None for the head it was saved with.
-        task: "text-classification" or "image-classification".
+        task: "text-classification", "image-classification" or "zero-shot-image-classification" (a Chinese-CLIP and its
+            processor).
 
     Raises:
         InputError: it is not there, or there is no network.
@@ -57,9 +61,20 @@ def load(
             model = AutoModelForImageClassification.from_pretrained(
                 name_or_path, ignore_mismatched_sizes=resized, **head
             )
+        elif task == "zero-shot-image-classification":
+            kind = AutoConfig.from_pretrained(name_or_path).model_type
+            if kind != ChineseCLIPModel.config_class.model_type:
+                raise InputError(
+                    f"{name_or_path}: is a {kind}, not a Chinese-CLIP; give one, or a folder that holds one"
+                )
+            image_processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil")
+            processor = ChineseCLIPProcessor(image_processor, AutoTokenizer.from_pretrained(name_or_path))
+            model = ChineseCLIPModel.from_pretrained(name_or_path)
         else:
             processor = tokenizer_class(name_or_path).from_pretrained(name_or_path)
             model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

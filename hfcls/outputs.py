@@ -12,7 +12,7 @@ import numpy as np
 from transformers import TrainingArguments
 
 from hfcls import environment, metrics, multi_label
-from hfcls.arguments import RecipeArguments
+from hfcls.arguments import SharedArguments
 from hfcls.corpus import Corpus, joined_texts, label_array
 from hfcls.losses import Loss
 
@@ -134,7 +134,7 @@ def precision(training_args: TrainingArguments) -> str:
     return "bf16" if training_args.bf16 else "fp16" if training_args.fp16 else "float32"
 
 
-def settings(arguments: RecipeArguments, training_args: TrainingArguments) -> dict:
+def settings(arguments: SharedArguments, training_args: TrainingArguments) -> dict:
     """What decides the result: the recipe's own flags that were set, and the training arguments, as JSON scalars."""
     own = {f.name: getattr(arguments, f.name) for f in fields(arguments) if f.name not in NOT_SETTINGS}
     own = {name: Path(value).name if name in FILES and value else value for name, value in own.items()}
@@ -147,17 +147,19 @@ def settings(arguments: RecipeArguments, training_args: TrainingArguments) -> di
 
 def describe_run(
     setup,
-    arguments: RecipeArguments,
+    arguments: SharedArguments,
     training_args: TrainingArguments,
     *,
     task: str,
     seconds: float,
+    data: dict,
     loss: Loss | None = None,
     temperature: float | None = None,
     thresholds: np.ndarray | None = None,
 ) -> dict:
-    """The content of `run.json`. `loss` is what was trained on where it was not the model's own, `temperature` what the
-    logits were divided by, `thresholds` (classes,) the probabilities from which labels are predicted if not from 0.5.
+    """The content of `run.json`. `data` says what was trained and measured on, `loss` what was trained with where
+    it was not the model's own, `temperature` what the logits were divided by, `thresholds` (classes,) the probabilities
+    from which labels are predicted if not from 0.5.
     """
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     weights = None if loss is None or loss.class_weights is None else loss.class_weights.tolist()
@@ -175,7 +177,7 @@ def describe_run(
         },
         "language": setup.corpus.language,
         "labels": setup.corpus.labels,
-        "data": describe_data(setup),
+        "data": data,
         "class_weights": None if weights is None else dict(zip(setup.corpus.labels, weights, strict=True)),
         "temperature": temperature,
         "multi_label": setup.corpus.multi_label,

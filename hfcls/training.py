@@ -3,7 +3,7 @@
 import copy
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import transformers
 from transformers import PreTrainedModel, TrainingArguments
 
 from hfcls import hub, metrics, multi_label, optimization, outputs
-from hfcls.arguments import RecipeArguments
+from hfcls.arguments import RecipeArguments, SharedArguments
 from hfcls.calibration import calibrate, check_scalable, choose_thresholds, saved_thresholds
 from hfcls.checkpoints import full_disk_said
 from hfcls.corpus import Corpus, joined_texts
@@ -97,6 +97,21 @@ def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: Train
     model.accepts_loss_kwargs = False
     if setup.corpus.multi_label:
         model.config.problem_type = "multi_label_classification"  # every model's loss goes by it
+    return ClassifierTrainer(
+        **trainer_options(arguments, training_args),
+        model=model,
+        train_dataset=setup.rows.train,
+        eval_dataset=setup.rows.validation,
+        processing_class=setup.processor,
+        data_collator=setup.collator,
+        compute_metrics=multi_label.compute_metrics if setup.corpus.multi_label else setup.compute_metrics,
+        compute_loss_func=build_loss(setup, arguments, training_args.label_smoothing_factor),
+        preprocess_logits_for_metrics=metrics.keep_logits,
+    )
+
+
+def trainer_options(arguments: SharedArguments, training_args: TrainingArguments) -> dict:
+    """What the flags say to any `ClassifierTrainer`: arguments, schedule, optimizer and callbacks."""
     # Trainer's own push uploads training_args.bin, which holds the token and local paths: `run` pushes instead.
     trainer_args = copy.copy(training_args)
     trainer_args.push_to_hub, trainer_args.hub_token = False, None
@@ -106,20 +121,12 @@ def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: Train
     optimizer = None
     if arguments.optimizer is not None:
         optimizer = optimization.optimizer_class(arguments.optimizer, training_args)
-    return ClassifierTrainer(
-        schedule=arguments.schedule,
-        optimizer_cls_and_kwargs=optimizer,
-        model=model,
-        args=trainer_args,
-        train_dataset=setup.rows.train,
-        eval_dataset=setup.rows.validation,
-        processing_class=setup.processor,
-        data_collator=setup.collator,
-        compute_metrics=multi_label.compute_metrics if setup.corpus.multi_label else setup.compute_metrics,
-        compute_loss_func=build_loss(setup, arguments, training_args.label_smoothing_factor),
-        preprocess_logits_for_metrics=metrics.keep_logits,
-        callbacks=callbacks,
-    )
+    return {
+        "args": trainer_args,
+        "schedule": arguments.schedule,
+        "optimizer_cls_and_kwargs": optimizer,
+        "callbacks": callbacks,
+    }
 
 
 def run(setup: Setup, arguments: RecipeArguments, training_args: TrainingArguments, *, task: str) -> None:
@@ -134,13 +141,22 @@ def run(setup: Setup, arguments: RecipeArguments, training_args: TrainingArgumen
         results = _train_and_test(trainer, setup, arguments, training_args, task)
     if training_args.process_index != 0:
         return
-    print("\ntest results")
-    for name in ("accuracy", "f1", "f1_micro", "roc_auc", "loss") if setup.corpus.multi_label else SCORES:
-        print(f"  {name:<10} {results[f'test_{name}']:.4f}")
-    if training_args.push_to_hub:
-        print(f"pushed to {hub.push_folder(output_dir, training_args.hub_model_id, token=training_args.hub_token)}")
+    names = ("accuracy", "f1", "f1_micro", "roc_auc", "loss") if setup.corpus.multi_label else SCORES
+    announce(results, names, training_args)
     _show_examples(setup, arguments.evaluate_only or str(output_dir))
     print(f"report: {output_dir / 'report.html'}")
+
+
+def announce(results: dict, names: Sequence[str], training_args: TrainingArguments) -> None:
+    """Prints the test results called `names`, and pushes the model if asked to."""
+    if names:
+        print("\ntest results")
+    width = max(map(len, names), default=0)
+    for name in names:
+        print(f"  {name:<{width}} {results[f'test_{name}']:.4f}")
+    if training_args.push_to_hub:
+        address = hub.push_folder(training_args.output_dir, training_args.hub_model_id, token=training_args.hub_token)
+        print(f"pushed to {address}")
 
 
 def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
@@ -154,7 +170,7 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
         check_scalable(trainer.model, setup.collator([validation[row] for row in range(min(8, len(validation)))]))
     if training:
         results |= trainer.train(resume_from_checkpoint=training_args.resume_from_checkpoint).metrics
-        results |= _chosen_evaluation(trainer)
+        results |= chosen_evaluation(trainer)
     if arguments.calibrate:
         temperature = calibrate(trainer, setup.rows.validation)
         logger.info("calibrated: temperature %.3f, fitted on validation", temperature)
@@ -197,6 +213,7 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
             training_args,
             task=task,
             seconds=seconds,
+            data=outputs.describe_data(setup),
             loss=trainer.compute_loss_func,
             temperature=temperature,
             thresholds=thresholds,
@@ -209,7 +226,7 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
     return results
 
 
-def _chosen_evaluation(trainer: ClassifierTrainer) -> dict:
+def chosen_evaluation(trainer: ClassifierTrainer) -> dict:
     """The validation metrics of the checkpoint that was chosen, or of the last evaluation if none was."""
     evaluations = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
     step = trainer.state.best_global_step

@@ -12,11 +12,23 @@ LOSS_POINTS = 1000
 COLOURED = 4  # ROC curves with a colour of their own
 
 
-def training_curves(history: list[dict], best_step: int | None) -> list[Plot]:
-    """Accuracy, macro F1, ROC-AUC and loss against the step; a picture without a finite value is left out."""
+# What is drawn of a training: title, highest value there can be, and the lines: name in the log, for people, style. The
+# value of the first is written at the chosen step.
+VALIDATION, TRAINING = "s1", "s2"
+LOSS = ("Loss", math.inf, [("eval_loss", "validation", VALIDATION), ("loss", "training", TRAINING)])
+OF_CLASSIFIERS = (
+    ("Accuracy", 1, [("eval_accuracy", "validation", VALIDATION)]),
+    ("Macro F1", 1, [("eval_f1", "validation", VALIDATION)]),
+    ("ROC-AUC", 1, [("eval_roc_auc", "validation", VALIDATION)]),
+    LOSS,
+)
+
+
+def training_curves(history: list[dict], best_step: int | None, pictures: tuple = OF_CLASSIFIERS) -> list[Plot]:
+    """What was logged, against the step; a picture without a finite value is left out."""
     logged = {}
     for entry in history:
-        for name in ("loss", "eval_loss", "eval_accuracy", "eval_f1", "eval_roc_auc"):
+        for name in (name for _, _, lines in pictures for name, _, _ in lines):
             value = entry.get(name)
             if isinstance(value, (int, float)) and math.isfinite(value):
                 # The first value of a step counts: the chosen model, measured again at the end, is logged there too.
@@ -24,22 +36,17 @@ def training_curves(history: list[dict], best_step: int | None) -> list[Plot]:
     last_step = max((step for values in logged.values() for step in values), default=1)
 
     plots = []
-    for title, training, validation, high in (
-        ("Accuracy", None, "eval_accuracy", 1),
-        ("Macro F1", None, "eval_f1", 1),
-        ("ROC-AUC", None, "eval_roc_auc", 1),
-        ("Loss", "loss", "eval_loss", math.inf),
-    ):
+    for title, high, shown in pictures:
         lines = []
-        for name, label, style in ((training, "training", "s2"), (validation, "validation", "s1")):
+        for name, label, style in reversed(shown):  # what is drawn last lies on top
             if name in logged:
                 points = thin(np.array(sorted(logged[name].items())), LOSS_POINTS)
-                lines.append(Line(label, style, points[:, 0], points[:, 1], dotted=name == validation))
+                lines.append(Line(label, style, points[:, 0], points[:, 1], dotted=name.startswith("eval_")))
         if not lines:
             continue
         mark = None
         if best_step is not None:
-            value = logged.get(validation, {}).get(best_step)
+            value = logged.get(shown[0][0], {}).get(best_step)
             mark = (best_step, "chosen" if value is None else f"chosen: {value:.4f}")
         y_range = span(np.concatenate([line.y for line in lines]), low=0, high=high)
         plots.append(

@@ -10,15 +10,15 @@ from hfcls.report.label_sets import LabelSets, read_label_sets
 from hfcls.report.predictions import Predictions, read_predictions
 from hfcls.report.thumbnails import read_thumbnails
 
-_NUMBER = (int, float)
-_OPTIONAL_NUMBER = (int, float, type(None))
+NUMBER = (int, float)
+OPTIONAL_NUMBER = (int, float, type(None))
 
 # The shape of run.json: a type, a dict of shapes, or a tuple of types; one with NoneType in it may be null or absent.
-_RUN = {
+RUN = {
     "task": str,
     "command": str,
     "started": str,
-    "seconds": _NUMBER,
+    "seconds": NUMBER,
     "model": {"name": str, "architecture": str, "base_model": (str, type(None)), "parameters": int},
     "language": (str, type(None)),
     "labels": list,
@@ -26,40 +26,40 @@ _RUN = {
         "name": str,
         "source": str,
         "splits": dict,
-        "max_length": _OPTIONAL_NUMBER,
-        "covered": _OPTIONAL_NUMBER,
+        "max_length": OPTIONAL_NUMBER,
+        "covered": OPTIONAL_NUMBER,
         "notes": list,
         "repeated": (dict, type(None)),
     },
     "class_weights": (dict, type(None)),
-    "temperature": _OPTIONAL_NUMBER,
+    "temperature": OPTIONAL_NUMBER,
     "multi_label": (bool, type(None)),
     "thresholds": (list, type(None)),
     "folds": (list, type(None)),
     "settings": dict,
     "versions": dict,
-    "hardware": {"cpu": str, "cores": _OPTIONAL_NUMBER, "memory_gb": _OPTIONAL_NUMBER, "gpus": list},
+    "hardware": {"cpu": str, "cores": OPTIONAL_NUMBER, "memory_gb": OPTIONAL_NUMBER, "gpus": list},
     "precision": str,
     "processes": int,
 }
 _SPLIT = {"rows": int, "labels": dict, "length": (dict, type(None))}
 _LENGTH = {
     "unit": str,
-    "mean": _NUMBER,
-    "std": _NUMBER,
-    "min": _NUMBER,
-    "median": _NUMBER,
-    "max": _NUMBER,
+    "mean": NUMBER,
+    "std": NUMBER,
+    "min": NUMBER,
+    "median": NUMBER,
+    "max": NUMBER,
     "edges": list,
     "counts": list,
 }
 _RESULTS = {
-    "test_accuracy": _NUMBER,
-    "test_f1": _NUMBER,
-    "test_roc_auc": _OPTIONAL_NUMBER,
-    "test_samples_per_second": _OPTIONAL_NUMBER,
-    "train_samples_per_second": _OPTIONAL_NUMBER,
-    "train_runtime": _OPTIONAL_NUMBER,
+    "test_accuracy": NUMBER,
+    "test_f1": NUMBER,
+    "test_roc_auc": OPTIONAL_NUMBER,
+    "test_samples_per_second": OPTIONAL_NUMBER,
+    "train_samples_per_second": OPTIONAL_NUMBER,
+    "train_runtime": OPTIONAL_NUMBER,
 }
 
 
@@ -92,22 +92,16 @@ def load_run(folder: str | Path) -> Run:
         InputError: a file is missing or torn, or lacks something; the message names the file and the key or line.
     """
     folder = Path(folder)
-    about = _read(folder / "run.json", _RUN)
+    about = read_checked(folder / "run.json", RUN)
     _check_data(folder / "run.json", about)
-    results = _read(folder / "all_results.json", _RESULTS)
-
-    state_file = folder / "trainer_state.json"
-    state = {"log_history": None, "best_global_step": None}
-    if state_file.exists():
-        state = _read(state_file, {"log_history": list, "best_global_step": (int, type(None))})
-        for entry in state["log_history"]:
-            _check(entry, {"step": int}, f"{state_file}: log_history: ")
+    results = read_checked(folder / "all_results.json", _RESULTS)
+    history, best_step = read_history(folder)
     return Run(
         folder=folder,
         about=about,
         results=results,
-        history=state["log_history"],
-        best_step=state["best_global_step"],
+        history=history,
+        best_step=best_step,
         predictions=(read_label_sets if about["multi_label"] else read_predictions)(
             folder / "predictions.csv", about["labels"]
         ),
@@ -115,7 +109,22 @@ def load_run(folder: str | Path) -> Run:
     )
 
 
-def _read(path: Path, shape: dict) -> dict:
+def read_history(folder: Path) -> tuple[list[dict] | None, int | None]:
+    """The Trainer's `log_history` and the step of the checkpoint that it kept, of trainer_state.json if there is one.
+
+    Raises:
+        InputError: the file is torn.
+    """
+    path = folder / "trainer_state.json"
+    if not path.exists():
+        return None, None
+    state = read_checked(path, {"log_history": list, "best_global_step": (int, type(None))})
+    for entry in state["log_history"]:
+        check(entry, {"step": int}, f"{path}: log_history: ")
+    return state["log_history"], state["best_global_step"]
+
+
+def read_checked(path: Path, shape: dict) -> dict:
     """The JSON object in `path`, checked against `shape`; NaN and absent optional keys become None."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda name: None)
@@ -123,53 +132,54 @@ def _read(path: Path, shape: dict) -> dict:
         raise InputError(f"{path}: {error.strerror}; a finished run leaves this file") from error
     except ValueError as error:  # no JSON, or no UTF-8
         raise InputError(f"{path}: no JSON file in UTF-8 ({error}): run again") from error
-    _check(value, shape, f"{path}: ")
+    check(value, shape, f"{path}: ")
     return value
 
 
-def _check(value, shape, where: str) -> None:
+def check(value, shape, where: str) -> None:
+    """Raises InputError, which begins with `where`, unless `value` has the shape that the tables above describe."""
     if isinstance(shape, dict):
-        _check(value, dict, where)
+        check(value, dict, where)
         for key, inner in shape.items():
             if isinstance(inner, tuple) and type(None) in inner:
                 value.setdefault(key, None)
             elif key not in value:
                 raise InputError(f"{where}{key!r} is missing: run again with this version")
-            _check(value[key], inner, f"{where}{key}: ")
+            check(value[key], inner, f"{where}{key}: ")
     elif not isinstance(value, shape) or (isinstance(value, float) and not math.isfinite(value)):
         raise InputError(f"{where}{value!r:.60} does not belong here: run again with this version")
 
 
 def _check_data(path: Path, about: dict) -> None:
-    """What `_check` cannot say: names that are unique, splits of any name, histograms whose edges fit their counts."""
+    """What `check` cannot say: names that are unique, splits of any name, histograms whose edges fit their counts."""
     classes, splits = about["labels"], about["data"]["splits"]
     if about["data"]["repeated"] is not None:
         shape = {"surplus": dict, "leaks": dict, "conflicts": int}
-        _check(about["data"]["repeated"], shape, f"{path}: data: repeated: ")
+        check(about["data"]["repeated"], shape, f"{path}: data: repeated: ")
     if not classes or not all(isinstance(name, str) and name for name in classes) or len({*classes}) < len(classes):
         raise InputError(f"{path}: labels: must be names, at least one, each once")
     if about["temperature"] is not None and about["temperature"] <= 0:
         raise InputError(f"{path}: temperature: must be above 0: run again with this version")
     for weight in (about["class_weights"] or {}).values():
-        _check(weight, _NUMBER, f"{path}: class_weights: ")
+        check(weight, NUMBER, f"{path}: class_weights: ")
     if about["thresholds"] is not None and len(about["thresholds"]) != len(classes):
         raise InputError(f"{path}: thresholds: need one for each label: run again with this version")
     for threshold in about["thresholds"] or []:
-        _check(threshold, _NUMBER, f"{path}: thresholds: ")
+        check(threshold, NUMBER, f"{path}: thresholds: ")
     for fold in about["folds"] or []:
-        shape = {"accuracy": _NUMBER, "f1": _NUMBER, "roc_auc": _OPTIONAL_NUMBER}
-        _check(fold, shape, f"{path}: folds: ")
+        shape = {"accuracy": NUMBER, "f1": NUMBER, "roc_auc": OPTIONAL_NUMBER}
+        check(fold, shape, f"{path}: folds: ")
     if "test" not in splits:
         raise InputError(f"{path}: data: splits: 'test' is missing: run again with this version")
     for name, split in splits.items():
         where = f"{path}: data: splits: {name}: "
-        _check(split, _SPLIT, where)
+        check(split, _SPLIT, where)
         for count in split["labels"].values():
-            _check(count, int, f"{where}labels: ")
+            check(count, int, f"{where}labels: ")
         length = split["length"]
         if length is not None:
-            _check(length, _LENGTH, f"{where}length: ")
+            check(length, _LENGTH, f"{where}length: ")
             for number in length["edges"] + length["counts"]:
-                _check(number, _NUMBER, f"{where}length: ")
+                check(number, NUMBER, f"{where}length: ")
             if not length["counts"] or len(length["edges"]) != len(length["counts"]) + 1:
                 raise InputError(f"{where}length: edges must be one more than counts")

@@ -1,10 +1,9 @@
 """Small pictures of the rows that a classifier of images gets wrong, kept beside predictions.csv."""
 
 import base64
-import binascii
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -29,7 +28,7 @@ def write_thumbnails(folder: str | Path, images: Sequence[Image.Image], classes:
         InputError: predictions.csv cannot be read.
     """
     mistakes = confident_mistakes(read_predictions(Path(folder) / "predictions.csv", classes), MOST)
-    pictures = {str(one.row): _thumbnail(images[one.row - 1]) for one in mistakes}
+    pictures = {str(one.row): thumbnail(images[one.row - 1]) for one in mistakes}
     (Path(folder) / NAME).write_text(json.dumps(pictures, indent=0) + "\n", encoding="ascii")
 
 
@@ -44,14 +43,27 @@ def read_thumbnails(folder: Path) -> dict[int, str]:
         return {}
     try:
         pictures = {int(row): picture for row, picture in json.loads(path.read_text(encoding="ascii")).items()}
-        if not all(base64.b64decode(picture, validate=True).startswith(_PNG) for picture in pictures.values()):
-            raise ValueError("a picture is no PNG")
-    except (OSError, ValueError, TypeError, AttributeError, binascii.Error) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: no rows with PNG pictures ({error}): evaluate again, or remove it") from error
+    check_pngs(path, pictures.values())
     return pictures
 
 
-def _thumbnail(image: Image.Image) -> str:
+def check_pngs(path: Path, pictures: Iterable[str]) -> None:
+    """Makes sure that what `path` holds as pictures are PNG files in base64: they go into a page as they are.
+
+    Raises:
+        InputError: one is not.
+    """
+    try:
+        if not all(base64.b64decode(picture, validate=True).startswith(_PNG) for picture in pictures):
+            raise ValueError("a picture is no PNG")
+    except (TypeError, ValueError) as error:  # binascii.Error is a ValueError
+        raise InputError(f"{path}: no rows with PNG pictures ({error}): evaluate again, or remove it") from error
+
+
+def thumbnail(image: Image.Image) -> str:
+    """`image`, at most `SIDE` pixels wide and high, as a PNG file in base64."""
     small = image.convert("RGBA" if image.has_transparency_data else "RGB")
     small.thumbnail((SIDE, SIDE))
     file = io.BytesIO()

@@ -1,0 +1,1 @@
+"""Retrieval of pictures by text and of texts by picture."""

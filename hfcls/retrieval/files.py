@@ -1,0 +1,75 @@
+"""The files of a retrieval run: predictions.jsonl, what its report shows, and what run.json says of data."""
+
+import io
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from hfcls.outputs import length_summary, write_json
+from hfcls.report.retrieval import EXAMPLES
+from hfcls.report.thumbnails import thumbnail
+from hfcls.retrieval.corpus import RetrievalSplit
+
+logger = logging.getLogger(__name__)
+
+SHOWN, BEST = 12, 5  # queries drawn at random, and as many that failed; pictures of each
+
+
+def write_predictions(output_dir: Path, split: RetrievalSplit, found: torch.Tensor) -> None:
+    """Writes predictions.jsonl, the official submission: a line a text with its `text_id` and ten `image_ids`.
+
+    `found` (texts, 10) are rows of pictures, best first.
+    """
+    if found.shape[1] < 10:
+        logger.warning("predictions.jsonl has %d images a text: there are no more", found.shape[1])
+    ids = np.asarray(split.images["id"])[found.numpy()].tolist()
+    with (output_dir / "predictions.jsonl").open("w", encoding="utf-8") as file:
+        for text_id, image_ids in zip(split.texts["id"], ids, strict=True):
+            file.write(json.dumps({"text_id": text_id, "image_ids": image_ids}) + "\n")
+
+
+def write_examples(output_dir: Path, split: RetrievalSplit, found: torch.Tensor) -> None:
+    """Writes `examples.json`: queries drawn at random, then some whose first picture is wrong, each with its best five.
+
+    A picture is `id`, `right` (null where the answer is not known) and `png` (a small one, in base64).
+    """
+    order = np.random.default_rng(0).permutation(len(split.texts)).tolist()
+    answers = split.texts["image_ids"]
+    image_ids = split.images["id"][:]
+    failed = [row for row in order[SHOWN:] if answers[row] and image_ids[found[row, 0]] not in answers[row]]
+    shown = []
+    for kind, rows in (("random", order[:SHOWN]), ("failed", failed[:SHOWN])):
+        for row in rows:
+            pictures = []
+            for image in split.images.select(found[row, :BEST].tolist()):
+                right = image["id"] in answers[row] if answers[row] else None
+                png = thumbnail(Image.open(io.BytesIO(image["image"])))
+                pictures.append({"id": image["id"], "right": right, "png": png})
+            text = split.texts[row]
+            shown.append({"kind": kind, "text_id": text["id"], "text": text["text"], "pictures": pictures})
+    write_json(output_dir / EXAMPLES, {"queries": shown})
+
+
+def describe_data(setup) -> dict:
+    """The part of run.json that says what was trained and measured on."""
+    splits = {}
+    for name, split in setup.corpus.splits.items():
+        splits[name] = {
+            "rows": len(split.texts),
+            "images": len(split.images),
+            "pairs": len(split.pairs),
+            "labels": {},
+            "length": length_summary(setup.lengths[name]),
+        }
+    return {
+        "name": setup.corpus.name,
+        "source": setup.corpus.source,
+        "splits": splits,
+        "max_length": setup.max_length,
+        "covered": float((setup.lengths["train"] <= setup.max_length).mean()),
+        "notes": setup.corpus.notes,
+    }

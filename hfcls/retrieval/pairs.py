@@ -1,0 +1,118 @@
+"""From a split to batches: pairs for training, pictures or texts alone for measuring.
+
+Rows hold the bytes of pictures; they become pixels in the collator, and so in the workers of a DataLoader.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import datasets
+import numpy as np
+import torch
+from PIL import Image
+from transformers import BaseImageProcessor
+
+from hfcls.collators import PaddingCollator
+from hfcls.errors import InputError
+from hfcls.images import DRAWS, move
+from hfcls.preprocessing import TokenRows
+from hfcls.retrieval.corpus import RetrievalSplit
+
+
+class ImageRows(torch.utils.data.Dataset):
+    """The pictures of a split: `id` and the bytes of the file."""
+
+    def __init__(self, images: datasets.Dataset):
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitems__(self, rows: list[int]) -> dict:
+        return {"images": self.images[rows]}
+
+
+class TextRows(torch.utils.data.Dataset):
+    """The texts of a split, as tokens."""
+
+    def __init__(self, tokens: TokenRows):
+        self.tokens = tokens
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitems__(self, rows: list[int]) -> dict:
+        return {"texts": self.tokens.__getitems__(rows)}
+
+
+class PairRows(torch.utils.data.Dataset):
+    """The pairs of a split: a picture with a text that describes it, once for each such text.
+
+    With a `seed`, every pair carries the numbers (DRAWS,) that the movement of its picture follows from, drawn anew for
+    each epoch from (seed, epoch) alone.
+    """
+
+    def __init__(self, split: RetrievalSplit, tokens: TokenRows, seed: int | None = None):
+        self.pairs = split.pairs
+        self.wordings = split.wordings
+        self.images = ImageRows(split.images)
+        self.texts = TextRows(tokens)
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the sampler of `ClassifierTrainer` at the start of every epoch, a resumed one included."""
+        if self.seed is not None:
+            random = np.random.default_rng([self.seed, epoch])
+            self.draws = random.uniform(-1, 1, (len(self), DRAWS)).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitems__(self, rows: list[int]) -> dict:
+        image_rows, text_rows = self.pairs[rows].T
+        batch = {"image_rows": image_rows, "wordings": self.wordings[text_rows]}
+        batch |= self.images.__getitems__(image_rows) | self.texts.__getitems__(text_rows)
+        return batch if self.seed is None else batch | {"draws": self.draws[rows]}
+
+
+@dataclass
+class RetrievalCollator:
+    """Makes what the rows above give the model's: `pixel_values` (B, 3, S, S), `input_ids` and `attention_mask` (B, L),
+    and for pairs `image_rows` and `wordings` (B,), which say what describes what.
+
+    Texts are padded to the longest of the batch.
+    """
+
+    to_pixel_values: Callable[[list[Image.Image]], torch.Tensor]
+    pad: PaddingCollator
+
+    def __call__(self, batch: dict) -> dict[str, torch.Tensor]:
+        inputs = {name: torch.from_numpy(batch[name]) for name in ("image_rows", "wordings") if name in batch}
+        if "images" in batch:
+            images = batch["images"]
+            pictures = [_decode(*row) for row in zip(images["id"], images["image"], strict=True)]
+            inputs["pixel_values"] = self.to_pixel_values(pictures)
+        if "draws" in batch:
+            inputs["pixel_values"] = move(inputs["pixel_values"], torch.from_numpy(batch["draws"]))
+        if "texts" in batch:
+            inputs |= self.pad(batch["texts"])
+        return inputs
+
+
+@dataclass
+class Pixels:
+    """Pictures, of any mode and size, to (B, 3, S, S) floats as `processor` makes them."""
+
+    processor: BaseImageProcessor
+
+    def __call__(self, pictures: list[Image.Image]) -> torch.Tensor:
+        return self.processor(pictures, return_tensors="pt")["pixel_values"]
+
+
+def _decode(image_id: int, content: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    except (OSError, ValueError) as error:
+        raise InputError(f"image {image_id} cannot be decoded ({error}): replace it in the file of pictures") from error

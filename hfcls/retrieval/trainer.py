@@ -1,0 +1,182 @@
+"""The Trainer for two towers: one loss over all processes, and evaluation that searches the whole pool."""
+
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+import transformers
+from torch.nn.functional import normalize
+from transformers.trainer_utils import speed_metrics
+
+from hfcls.preprocessing import TokenRows
+from hfcls.retrieval.contrastive import MAX_LOGIT_SCALE, RandomState, contrastive_loss, gather
+from hfcls.retrieval.corpus import RetrievalSplit
+from hfcls.retrieval.pairs import ImageRows, TextRows
+from hfcls.retrieval.recall import recall, search
+from hfcls.trainer import ClassifierTrainer
+
+RELATED = ("image_rows", "wordings")  # of a batch: what describes what, not an input of the model
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What is searched at an evaluation: a split and its texts as tokens."""
+
+    split: RetrievalSplit
+    tokens: TokenRows
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was found: rows of pictures for every text (texts, 10), rows of texts for every picture (images, 10)."""
+
+    images: torch.Tensor
+    texts: torch.Tensor
+    metrics: dict[str, float]
+
+
+class RetrievalTrainer(ClassifierTrainer):
+    """`Trainer` for a model of two towers, ChineseCLIPModel.
+
+    Batches hold `contrastive_accumulation` times as many pairs as go through the model at once. Gradient caching (Gao
+    et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup") gives the loss and the
+    gradients of the whole batch.
+
+    Args:
+        relations: of the training pairs, `RetrievalSplit.worded`.
+        contrastive_accumulation: parts of a batch.
+        options: as `ClassifierTrainer` takes them; `eval_dataset` is a `Pool`.
+    """
+
+    def __init__(self, *, relations, contrastive_accumulation: int = 1, **options):
+        super().__init__(**options)
+        self.relations = relations
+        self.contrastive_accumulation = contrastive_accumulation
+        self.loss_is_scaled_for_ga = False  # a mean over the batch, which Trainer divides by the accumulated batches
+        self.add_callback(ClampLogitScale())
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        image_rows, wordings = (gather(inputs.pop(name)) for name in RELATED)
+        features = _features(model, inputs)
+        loss = self._loss(*map(gather, features), image_rows, wordings, self._logit_scale())
+        return (loss, features) if return_outputs else loss
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        if self.contrastive_accumulation == 1:
+            return super().training_step(model, inputs, num_items_in_batch)
+        model.train()
+        inputs = self._prepare_inputs(inputs)
+        image_rows, wordings = (gather(inputs.pop(name)) for name in RELATED)
+        parts = _split(inputs, self.contrastive_accumulation)
+        states, features = [], []
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for part in parts:
+                states.append(RandomState(self.args.device))
+                features.append(_features(model, part))
+        after = RandomState(self.args.device)
+
+        leaves = [torch.cat(tower).requires_grad_() for tower in zip(*features, strict=True)]
+        scale = self._logit_scale().detach().requires_grad_()
+        loss = self._loss(*map(gather, leaves), image_rows, wordings, scale)
+        (loss / self.current_gradient_accumulation_steps).backward()
+
+        gradients = list(zip(*(leaf.grad.split([len(f[0]) for f in features]) for leaf in leaves), strict=True))
+        for number, (part, state, gradient) in enumerate(zip(parts, states, gradients, strict=True), 1):
+            state.restore()
+            last = number == len(parts)
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                with self.compute_loss_context_manager():
+                    towers = _features(model, part)
+                # Its gradient is that of the whole loss through these rows.
+                stand_in = sum((tower * given).sum() for tower, given in zip(towers, gradient, strict=True))
+                if last:
+                    stand_in = stand_in + self._logit_scale() * scale.grad
+                self.accelerator.backward(stand_in)
+        after.restore()
+        return loss.detach() / self.current_gradient_accumulation_steps
+
+    def evaluate(self, eval_dataset: Pool | None = None, ignore_keys=None, metric_key_prefix: str = "eval"):
+        metrics = self.search(eval_dataset or self.eval_dataset, metric_key_prefix).metrics
+        # The checkpoint is chosen by it, as classifiers' are.
+        metrics[f"{metric_key_prefix}_accuracy"] = metrics[f"{metric_key_prefix}_recall_at_1"]
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def search(self, pool: Pool, prefix: str) -> Searched:
+        """Searches all pictures of `pool` for every text and all texts for every picture.
+
+        The metrics are the recall of texts with a known picture (without a name of its own) and of pictures with a text
+        (`image_to_text_`), and the loss of random batches of pairs. Without any pair, there is only the speed.
+        """
+        begun = time.time()
+        image_features, text_features = self._encode(ImageRows(pool.split.images)), self._encode(TextRows(pool.tokens))
+        images, texts = search(text_features, image_features), search(image_features, text_features)
+        described = pool.split.annotated
+        metrics = {}
+        if len(pool.split.pairs):
+            image_rows, text_rows = (torch.from_numpy(rows).unique() for rows in pool.split.pairs.T)
+            metrics |= recall(described(images[text_rows], text_rows[:, None]))
+            reverse = recall(described(image_rows[:, None], texts[image_rows]))
+            metrics |= {f"image_to_text_{name}": value for name, value in reverse.items()}
+            metrics["loss"] = self._pool_loss(pool.split, image_features, text_features)
+        metrics = {f"{prefix}_{name}": value for name, value in metrics.items()}
+        metrics |= speed_metrics(prefix, begun, num_samples=len(image_features) + len(text_features))
+        return Searched(images, texts, metrics)
+
+    def _logit_scale(self) -> torch.Tensor:
+        return self.accelerator.unwrap_model(self.model).logit_scale
+
+    def _loss(self, image_features, text_features, image_rows, wordings, logit_scale) -> torch.Tensor:
+        positives = self.relations(image_rows[:, None], wordings[None])
+        return contrastive_loss(image_features, text_features, logit_scale, positives)
+
+    def _encode(self, rows: ImageRows | TextRows) -> torch.Tensor:
+        """Features of unit length of all rows in their order, (rows, D) float32, in the memory of the CPU."""
+        model = self.accelerator.unwrap_model(self.model).eval()
+        of_images = isinstance(rows, ImageRows)
+        features = []
+        for inputs in self.get_test_dataloader(rows):
+            inputs = self._prepare_inputs(inputs)
+            with torch.no_grad(), self.compute_loss_context_manager():
+                tower = model.get_image_features if of_images else model.get_text_features
+                part = tower(**inputs).pooler_output
+            features.append(self.accelerator.gather_for_metrics(normalize(part.float(), dim=-1)).cpu())
+        return torch.cat(features)
+
+    def _pool_loss(self, split: RetrievalSplit, image_features: torch.Tensor, text_features: torch.Tensor) -> float:
+        """The loss of batches of `--per_device_eval_batch_size` pairs, always the same ones."""
+        order = torch.randperm(len(split.pairs), generator=torch.Generator().manual_seed(0))
+        pairs, wordings, describes = (
+            torch.from_numpy(split.pairs)[order],
+            torch.from_numpy(split.wordings),
+            split.worded,
+        )
+        logit_scale = self._logit_scale().detach().cpu()
+        total = 0.0
+        for images, texts in (part.T for part in pairs.split(self.args.per_device_eval_batch_size)):
+            positives = describes(images[:, None], wordings[texts][None])
+            loss = contrastive_loss(image_features[images], text_features[texts], logit_scale, positives)
+            total += loss.item() * len(images)
+        return total / len(pairs)
+
+
+class ClampLogitScale(transformers.TrainerCallback):
+    """Keeps the factor of the cosines between 1 and 100 after every step."""
+
+    def on_optimizer_step(self, args, state, control, model=None, **kwargs):
+        with torch.no_grad():
+            getattr(model, "module", model).logit_scale.clamp_(0, MAX_LOGIT_SCALE)
+
+
+def _features(model, inputs: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features of pictures and of texts, of unit length, (B, D) float32 each."""
+    outputs = model(**inputs)
+    return outputs.image_embeds.float(), outputs.text_embeds.float()
+
+
+def _split(inputs: dict[str, torch.Tensor], parts: int) -> list[dict[str, torch.Tensor]]:
+    rows = -(-len(inputs["pixel_values"]) // parts)
+    columns = {name: tensor.split(rows) for name, tensor in inputs.items()}
+    return [dict(zip(columns, part, strict=True)) for part in zip(*columns.values(), strict=True)]

@@ -1,0 +1,224 @@
+"""The recipe, from training to what others make of its files."""
+
+import base64
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import ChineseCLIPModel, pipeline
+
+from hfcls.data.muge import MUGE
+from hfcls.errors import InputError
+from hfcls.hub import files_to_push
+from hfcls.retrieval.zero_shot import find_pictures
+from tests.hub_server import serve_hub
+from tests.test_baselines import run
+from tests.test_pushed_baselines import PUSH
+
+FLAGS = (
+    "--from_scratch tiny --max_train_samples 30 --max_eval_samples 20 --num_train_epochs 2 --dataloader_num_workers 0"
+)
+
+LOAD = """
+import json, sys
+sys.modules["hfcls"] = sys.modules["torchvision"] = None  # importing them raises ImportError, installed or not
+import torch
+from transformers import AutoModel, AutoProcessor, pipeline
+name, picture = sys.argv[1:]
+model, processor = AutoModel.from_pretrained(name).eval(), AutoProcessor.from_pretrained(name)
+from PIL import Image
+inputs = processor(text=["图片里写着三和七"], images=[Image.open(picture)], return_tensors="pt")
+with torch.no_grad():
+    outputs = model(**inputs)
+answers = pipeline("zero-shot-image-classification", model=name)(
+    picture, candidate_labels=["三和七", "八和九"], hypothesis_template="图片里写着{}"
+)
+print(json.dumps([outputs.image_embeds[0].tolist(), outputs.text_embeds[0].tolist(), answers]))
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a run, and what it printed of itself."""
+    folder = tmp_path_factory.mktemp("muge")
+    for name, grey in (("黑", 10), ("白", 240)):
+        (folder / "pictures" / name).mkdir(parents=True)
+        Image.new("L", (32, 16), grey).save(folder / "pictures" / name / "one.png")
+    with pytest.MonkeyPatch.context() as patch:
+        results = run("muge_clip.py", f"{FLAGS} --zero_shot_dir {folder / 'pictures'}", folder / "out", patch)
+    return folder / "out", results
+
+
+@pytest.fixture(scope="module")
+def texts_of_test():
+    builder = MUGE("texts")
+    builder.download_and_prepare()
+    return builder.as_dataset()["test"]
+
+
+def test_results(finished, texts_of_test):
+    output_dir, results = finished
+    history = json.loads((output_dir / "trainer_state.json").read_text())["log_history"]
+    evaluations = [entry for entry in history if "eval_loss" in entry]
+    assert [entry["epoch"] for entry in evaluations] == [0, 1, 2]
+    for entry in evaluations:
+        assert entry["eval_accuracy"] == entry["eval_recall_at_1"]
+    assert evaluations[2]["eval_loss"] < evaluations[0]["eval_loss"]
+    assert results["start_recall_at_1"] == evaluations[0]["eval_recall_at_1"]
+    assert results["zero_shot_accuracy"] in (0, 0.5, 1) and results["zero_shot_classes"] == 2
+
+    # predictions.jsonl gives the recall that was reported.
+    found = [json.loads(line) for line in (output_dir / "predictions.jsonl").read_text().splitlines()]
+    assert [row["text_id"] for row in found] == list(texts_of_test["id"])
+    for k in (1, 5, 10):
+        hits = [
+            bool({*row["image_ids"][:k]} & {*ids}) for row, ids in zip(found, texts_of_test["image_ids"], strict=True)
+        ]
+        assert results[f"test_recall_at_{k}"] == np.mean(hits)
+    assert all(len({*row["image_ids"]}) == 10 for row in found)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cn_clip") is None, reason="needs cn-clip (extra cn-clip)")
+def test_cn_clip_scores_alike(finished, texts_of_test, tmp_path):
+    output_dir, results = finished
+    evaluation = Path(importlib.util.find_spec("cn_clip").origin).parent / "eval" / "evaluation.py"
+    with (tmp_path / "answers.jsonl").open("w") as file:
+        for row in texts_of_test:
+            file.write(json.dumps({"text_id": row["id"], "image_ids": row["image_ids"]}) + "\n")
+    files = [tmp_path / "answers.jsonl", output_dir / "predictions.jsonl", tmp_path / "score.json"]
+    subprocess.run([sys.executable, evaluation, *files], check=True, stdout=subprocess.DEVNULL)
+    score = json.loads((tmp_path / "score.json").read_text())["scoreJson"]
+    assert score["mean_recall"] == pytest.approx(100 * results["test_mean_recall"])
+    for k in (1, 5, 10):
+        assert score[f"r{k}"] == pytest.approx(100 * results[f"test_recall_at_{k}"])
+
+
+def test_measured_again(finished, tmp_path, monkeypatch):
+    output_dir, results = finished
+    again = run("muge_clip.py", f"--evaluate_only {output_dir} --max_eval_samples 20", tmp_path / "again", monkeypatch)
+    for name in ("recall_at_1", "recall_at_10", "image_to_text_mean_recall"):
+        assert again[f"test_{name}"] == results[f"test_{name}"]
+    page = (tmp_path / "again" / "report.html").read_text(encoding="utf-8")
+    assert "nothing was trained" in page
+
+
+def test_pushed_and_loaded_without_hfcls(finished, tmp_path):
+    output_dir, _ = finished
+    assert [path.name for path in files_to_push(output_dir)] == [
+        *("README.md", "all_results.json", "config.json", "model.safetensors"),
+        *("processor_config.json", "tokenizer.json", "tokenizer_config.json"),
+    ]
+    picture = tmp_path / "picture.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(picture)
+    with serve_hub() as hub:
+        push = json.dumps([[str(output_dir), "tester/clip"]])
+        subprocess.run([sys.executable, "-c", PUSH], input=push, text=True, check=True, env=hub.environment())
+        done = subprocess.run(
+            [sys.executable, "-c", LOAD, "tester/clip", str(picture)],
+            capture_output=True,
+            text=True,
+            env=hub.environment(tmp_path / "hf"),
+            cwd=tmp_path,
+        )
+    assert done.returncode == 0, done.stderr
+    *features, answers = json.loads(done.stdout)
+
+    model = ChineseCLIPModel.from_pretrained(output_dir).eval()
+    classify = pipeline("zero-shot-image-classification", model=str(output_dir))
+    inputs = classify.tokenizer(["图片里写着三和七"], return_tensors="pt")
+    inputs |= classify.image_processor([Image.open(picture)], return_tensors="pt")
+    with torch.no_grad():
+        outputs = model(**inputs)
+    np.testing.assert_allclose(features[0], outputs.image_embeds[0], atol=1e-6)
+    np.testing.assert_allclose(features[1], outputs.text_embeds[0], atol=1e-6)
+    assert {answer["label"] for answer in answers} == {"三和七", "八和九"}
+
+
+def test_report_and_card(finished):
+    output_dir, results = finished
+    page = (output_dir / "report.html").read_text(encoding="utf-8")
+    queries = json.loads((output_dir / "examples.json").read_text(encoding="utf-8"))["queries"]
+    assert page.count("<img ") == 5 * len(queries)
+    assert page.count('class="hit"') == sum(
+        bool(picture["right"]) for query in queries for picture in query["pictures"]
+    )
+    assert f"{results['test_recall_at_10']:.4f}" in page
+    assert "Recall, image to text" in page and "Training made the model worse" not in page
+    card = (output_dir / "README.md").read_text(encoding="utf-8")
+    assert "hypothesis_template" in card and "| Recall@10 |" in card
+
+
+def test_a_run_that_falls_below_its_start_says_so(finished, tmp_path):
+    from hfcls.report import write_report
+
+    output_dir, results = finished
+    for name in ("run.json", "trainer_state.json", "examples.json"):
+        (tmp_path / name).write_bytes((output_dir / name).read_bytes())
+    worse = results | {"start_recall_at_1": 0.9}
+    (tmp_path / "all_results.json").write_text(json.dumps(worse))
+    assert "Training made the model worse" in write_report(tmp_path).read_text(encoding="utf-8")
+    (tmp_path / "examples.json").write_text(json.dumps({"queries": [{"kind": "random", "text_id": 1, "text": "x"}]}))
+    with pytest.raises(InputError, match="examples.json: 'pictures' is missing"):
+        write_report(tmp_path)
+
+
+def test_unknown_answers_give_predictions_and_no_recall(tmp_path, monkeypatch, finished):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    builders = {part: MUGE(part) for part in ("images", "texts")}
+    for builder in builders.values():
+        builder.download_and_prepare()
+    for split, name in (("train", "train"), ("validation", "valid"), ("test", "test")):
+        images = builders["images"].as_dataset()[split].select(range(12))
+        lines = [f"{row['id']}\t{base64.b64encode(row['image']).decode()}\n" for row in images]
+        (corpus / f"{name}_imgs.tsv").write_text("".join(lines))
+        ids = [[], []] if name == "test" else [[0, 1], [2]]
+        rows = [{"text_id": row, "text": f"图{row}", "image_ids": ids[row]} for row in range(2)]
+        (corpus / f"{name}_texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = f"--evaluate_only {finished[0]} --data_dir {corpus}"
+    results = run("muge_clip.py", flags, tmp_path / "out", monkeypatch)
+    assert not any("recall" in name for name in results)
+    assert len((tmp_path / "out" / "predictions.jsonl").read_text().splitlines()) == 2
+    assert "send predictions.jsonl" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+    bad = (corpus / "test_imgs.tsv").read_text().splitlines()
+    bad[3] = f"3\t{base64.b64encode(b'no picture').decode()}"
+    (corpus / "test_imgs.tsv").write_text("\n".join(bad) + "\n")
+    with pytest.raises(SystemExit, match="2"):
+        run("muge_clip.py", flags, tmp_path / "bad", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--from_scratch tiny --model_name_or_path x", "exclude each other"),
+        ("--vocab v.txt", "--vocab goes with --from_scratch"),
+        ("--patch_masking 1", "a share of at least 0 and below 1"),
+        ("--contrastive_accumulation 0", "give at least 1"),
+        ("--prompt 图片", "must hold {} once"),
+        ("--prompt 图片{0}{}", "must hold {} once"),
+        ("--class_weight balanced", "--class_weight is not a flag"),
+        ("--model_name_or_path {bert}", "is a bert, not a Chinese-CLIP"),
+    ],
+)
+def test_mistakes_are_one_line(flags, message, tmp_path, monkeypatch, capsys):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(SystemExit):
+        run("muge_clip.py", flags.replace("{bert}", str(tmp_path)), tmp_path / "out", monkeypatch)
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and message in error
+
+
+def test_folders_without_pictures_are_refused(tmp_path):
+    with pytest.raises(InputError, match="0 folders"):
+        find_pictures(tmp_path / "nowhere")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(InputError, match="a: no pictures"):
+        find_pictures(tmp_path)
