@@ -5,3 +5,12 @@ Every task is a `datasets` builder and a `transformers` model, trained by `Train
 """
 
 __version__ = "0.1.0"
+__all__ = ["DatasetCardClassifier"]
+
+
+def __getattr__(name: str):
+    if name == "DatasetCardClassifier":  # imports torch
+        from hfcls.card_classifier import DatasetCardClassifier
+
+        return DatasetCardClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

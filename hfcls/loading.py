@@ -5,6 +5,7 @@ import pkgutil
 
 from transformers import (
     AutoConfig,
+    AutoFeatureExtractor,
     AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSequenceClassification,
@@ -43,8 +44,8 @@ def load(
     Args:
         name_or_path: of the Hub, or a folder.
         labels: a new head is made for them; None for the head it was saved with.
-        task: "text-classification", "image-classification" or "zero-shot-image-classification" (a Chinese-CLIP and its
-            processor).
+        task: "text-classification", "image-classification", "tabular-classification" (of dataset cards) or
+            "zero-shot-image-classification" (a Chinese-CLIP and its processor).
 
     Raises:
         InputError: it is not there, or there is no network.
@@ -70,6 +71,9 @@ def load(
             image_processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil")
             processor = ChineseCLIPProcessor(image_processor, AutoTokenizer.from_pretrained(name_or_path))
             model = ChineseCLIPModel.from_pretrained(name_or_path)
+        elif task == "tabular-classification":
+            processor = AutoFeatureExtractor.from_pretrained(name_or_path)
+            model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
         else:
             processor = tokenizer_class(name_or_path).from_pretrained(name_or_path)
             model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)

@@ -76,7 +76,7 @@ def build_loss(setup, arguments: RecipeArguments, label_smoothing: float) -> Los
         return None
     if setup.corpus.multi_label:
         raise InputError("--loss and --class_weight are of one class a row: with --multi_label leave them out")
-    if setup.pipeline_task not in ("text-classification", "image-classification"):
+    if setup.pipeline_task not in ("text-classification", "image-classification", "tabular-classification"):
         raise InputError(f"--loss and --class_weight are of classifiers; {setup.model_name} learns without classes")
     weighting = "class_balanced" if name == "class_balanced" else arguments.class_weight
     weights = class_weights(weighting, setup.rows.train.labels, setup.corpus.labels)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import numpy as np
 import transformers
 from transformers import PreTrainedModel, TrainingArguments
 
@@ -67,6 +68,9 @@ class Setup:
         base_model: the Hub name or folder of the pretrained weights, if any.
         pipeline_task: the name of the pipeline that uses the model, which the Hub calls its pipeline tag.
         compute_metrics: as Trainer takes it; gives at least accuracy, f1 and roc_auc.
+        test_metrics: further metrics of the test rows, from their logits (rows, classes).
+        classify: classifies rows of `corpus` with processor and model → what to show of each, and its answer; None for
+            the pipeline of `pipeline_task`.
     """
 
     corpus: Corpus
@@ -78,6 +82,8 @@ class Setup:
     base_model: str | None = None
     pipeline_task: str = "text-classification"
     compute_metrics: Callable = metrics.compute_metrics
+    test_metrics: Callable[[np.ndarray], dict[str, float]] | None = None
+    classify: Callable | None = None
 
 
 def build_trainer(setup: Setup, arguments: RecipeArguments, training_args: TrainingArguments) -> ClassifierTrainer:
@@ -180,6 +186,8 @@ def _train_and_test(trainer, setup, arguments, training_args, task) -> dict:
         thresholds = saved_thresholds(trainer.model)
     test = trainer.predict(setup.rows.test, metric_key_prefix="test")
     results |= test.metrics
+    if setup.test_metrics is not None:
+        results |= {f"test_{name}": value for name, value in setup.test_metrics(test.predictions).items()}
     if thresholds is not None:
         scores = multi_label.score(test.predictions, setup.rows.test.labels, thresholds)
         results |= {f"test_{name}": value for name, value in scores.items()}
@@ -242,7 +250,8 @@ def _show_examples(setup: Setup, saved: str) -> None:
     """Classifies three test rows with the model as it was saved, reloaded as a user would."""
     processor, model = load(saved, task=setup.pipeline_task)
     rows = setup.corpus.splits["test"].select(range(min(3, len(setup.corpus.splits["test"]))))
-    classify = _classify_images if setup.pipeline_task == "image-classification" else _classify_texts
+    pipelines = {"image-classification": _classify_images, "text-classification": _classify_texts}
+    classify = setup.classify or pipelines[setup.pipeline_task]
     shown, answers = classify(rows, processor, model)
     print(f"reloaded from {saved}")
     for name, answer in zip(shown, answers, strict=True):

@@ -17,7 +17,7 @@ from typing import Literal
 
 import datasets
 
-__all__ = ["DatasetCards", "DatasetCardsConfig"]
+__all__ = ["DatasetCards", "DatasetCardsConfig", "clean_card", "is_template"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,12 @@ _NUMBERS = {"downloads": "download_time", "size": "dataset_size", "num_rows": "d
 _COLUMNS = {"page_link", "bclass", "sclass", "dataset_viewer", *_NUMBERS.values()}
 _PREFIX = "https://huggingface.co/datasets/"
 _MIN_CARDS = 3  # of a class, for one card in each split
-_NOISE = re.compile(r"<!--.*?-->|</?[a-zA-Z][^<>]*>|\]\([^()\s]*\)|\[More Information Needed\]|[#*`|\[\]]+", re.DOTALL)
+_NOISE = re.compile(
+    r"\A\s*---\n.*?\n---\n|<!--.*?-->|</?[a-zA-Z][^<>]*>|\]\([^()\s]*\)"
+    r"|\[(?:More Information Needed|Needs More Information)\]|[*`|\[\]]+",
+    re.DOTALL,
+)
+_MIN_WORDS = 10  # of a card, besides headings, lists of headings and labels, that is more than the template
 
 
 @dataclass
@@ -51,16 +56,18 @@ class DatasetCardsConfig(datasets.BuilderConfig):
 
 
 class DatasetCards(datasets.GeneratorBasedBuilder):
-    """Builds `train`, `validation` and `test` with `id`, `text`, `downloads`, `size`, `num_rows` and `label`.
+    """Builds `train`, `validation` and `test` with `id`, `text`, `downloads`, `size`, `num_rows`, `template`, `coarse`
+    and `label`.
 
     `DatasetCards(data_dir=DIR, target="fine", seed=42)`: `DIR` is a CSV file in UTF-8, or holds exactly one, with the
     columns `page_link,download_time,dataset_size,dataset_number,bclass,sclass,dataset_viewer` in any order
     (`dataset_num` is read as `dataset_number`).
 
-    `id` is the dataset's name; `text` its words and then the card without Markdown and HTML. Numbers that are negative,
-    empty or unreadable are None. A card with several classes stands in one row for each of them, and all its rows are
-    in one split: of the cards a fifth is `test`, a tenth of the others `validation`. Cards of a class that fewer than
-    three cards have stay in `train`, with a warning.
+    `id` is the dataset's name; `text` its words and then the card as `clean_card` leaves it. Numbers that are negative,
+    empty or unreadable are None. `template` is true for a card that says nothing besides the template's headings.
+    `coarse` is the name of the coarse class, whatever the target. A card with several classes stands in one row for
+    each of them, and all its rows are in one split: of the cards a fifth is `test`, a tenth of the others `validation`.
+    Cards of a class that fewer than three cards have stay in `train`, with a warning.
 
     Raises:
         ValueError: one line with file, line and what to do. The constructor raises it for a missing file, bytes that
@@ -74,12 +81,15 @@ class DatasetCards(datasets.GeneratorBasedBuilder):
         labels = sorted({row["label"] for row in _read(self.config.path, self.config.target)})
         numbers = {name: datasets.Value("float64") for name in _NUMBERS}
         texts = {name: datasets.Value("string") for name in ("id", "text")}
+        classes = {"coarse": datasets.Value("string"), "label": datasets.ClassLabel(names=labels)}
         return datasets.DatasetInfo(
-            features=datasets.Features({**texts, **numbers, "label": datasets.ClassLabel(names=labels)})
+            features=datasets.Features({**texts, **numbers, "template": datasets.Value("bool"), **classes})
         )
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         rows = _read(self.config.path, self.config.target)
+        if empty := len({row["id"] for row in rows if row["template"]}):
+            logger.warning("%s: %d cards say nothing besides the template (column template)", self.config.path, empty)
         split_of = _draw(rows, self.config.seed, self.config.path)
         return [
             datasets.SplitGenerator(split, {"rows": [row for row in rows if split_of[row["id"]] == split]})
@@ -136,10 +146,30 @@ def _read(path: str, target: str) -> list[dict]:
 
 def _row(cells: dict[str, str], target: str) -> dict:
     name = cells["page_link"].strip().removeprefix(_PREFIX).strip("/")
-    card = " ".join(html.unescape(_NOISE.sub(" ", cells["dataset_viewer"])).split())
+    card = clean_card(cells["dataset_viewer"])
     numbers = {ours: _number(cells[theirs]) for ours, theirs in _NUMBERS.items()}
     words = " ".join(re.split(r"[/_\-.]+", name))
-    return {"id": name, "text": f"{words}\n{card}", **numbers, "label": cells[_CLASS[target]].strip()}
+    classes = {"coarse": cells[_CLASS["coarse"]].strip(), "label": cells[_CLASS[target]].strip()}
+    return {"id": name, "text": f"{words}\n{card}", **numbers, "template": is_template(card), **classes}
+
+
+def clean_card(card: str) -> str:
+    """A card without metadata, HTML, addresses of links and most of its Markdown: headings keep their #.
+
+    >>> clean_card("\\n\\t# Card <b>of</b> [it](http://x.y/z)\\n\\n- **Homepage:**")
+    '# Card of it\\n- Homepage:'
+    """
+    lines = html.unescape(_NOISE.sub(" ", card)).splitlines()
+    return "\n".join(shortened for line in lines if (shortened := " ".join(line.split())))
+
+
+def is_template(card: str) -> bool:
+    """Whether a card that `clean_card` made holds headings, their list, and labels without a text, and no more."""
+    lines = card.splitlines()
+    headings = {line.lstrip("# ").lower() for line in lines if line.startswith("#")}
+    told = [line for line in lines if not line.startswith("#") and line.lstrip("-+ ").lower() not in headings]
+    words = [word for line in told if not line.endswith(":") for word in re.findall(r"\w+", line)]
+    return len(words) < _MIN_WORDS
 
 
 def _number(cell: str) -> float | None:

@@ -43,7 +43,7 @@ def test_text_and_missing_numbers(tmp_path):
     rows = {row["id"]: row for split in splits.values() for row in split}
     assert [rows[f"owner/set_{i}"]["downloads"] for i in range(6)] == [None] * 5 + [12.0]
     assert (rows["owner/set_0"]["size"], rows["owner/set_0"]["num_rows"]) == (None, 7.0)
-    assert rows["owner/set_0"]["text"] == "owner set 0\nCard of it"
+    assert rows["owner/set_0"]["text"] == "owner set 0\n# Card of it"
 
 
 @pytest.mark.parametrize(

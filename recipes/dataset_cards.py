@@ -1,0 +1,47 @@
+"""Trains a classifier that says what a dataset is for: from its card, its name and its numbers.
+
+    accelerate launch recipes/dataset_cards.py --data_dir hf_dataset_cards --target fine
+    accelerate launch recipes/dataset_cards.py --data_dir hf_dataset_cards --target both
+    accelerate launch recipes/dataset_cards.py --data_dir hf_dataset_cards --architecture label_similarity
+
+Cards are split, never rows: a card with several fine classes stands in as many rows. Published: 0.927 coarse and 0.620
+fine, with rows split.
+"""
+
+from hfcls.arguments import parse
+from hfcls.card_arguments import CardArguments
+from hfcls.errors import one_line_errors
+
+TASK = "dataset_cards"
+
+SHARED = {
+    "per_device_train_batch_size": 32,
+    "per_device_eval_batch_size": 64,
+    "lr_scheduler_type": "cosine",
+    "bf16": False,  # the values of rare words differ in digits that bfloat16 does not have
+}
+
+# The bag starts where a regression has put it: small steps, few of them.
+FUSION = {**SHARED, "learning_rate": 1e-3, "num_train_epochs": 4, "weight_decay": 0.0}
+SIMILARITY = {**SHARED, "learning_rate": 2e-3, "num_train_epochs": 30, "weight_decay": 0.05}
+NGRAMS = {**SHARED, "learning_rate": 2e-2, "num_train_epochs": 6}
+
+
+def defaults(given):
+    values = {"label_similarity": SIMILARITY, "ngram_linear": NGRAMS}.get(given.architecture, FUSION)
+    return values | {"eval_strategy": "no"} if given.train_on_validation else values
+
+
+def main():
+    arguments, training_args = parse(CardArguments, task=TASK, description=__doc__, defaults=defaults)
+
+    from hfcls import cards, cross_validation, training
+
+    training.start(training_args)
+    corpus = cards.load_cards(arguments, training_args)
+    cross_validation.run(cards.build, corpus, arguments, training_args, task=TASK)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

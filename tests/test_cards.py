@@ -1,0 +1,211 @@
+"""Models of dataset cards: against scikit-learn, against a reload where hfcls is not, and fitted on train alone."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Ridge
+from transformers import TrainingArguments
+
+from hfcls import DatasetCardClassifier, cards
+from hfcls.card_arguments import CardArguments
+from hfcls.card_metrics import CardMetrics
+from hfcls.card_statistics import count_features, fill, matrix, ridge_regression, singular_vectors
+from hfcls.errors import InputError
+from hfcls.models.card_features import PAIR, CardFeatureExtractor, NgramBag, coarse_logits, pad
+
+TASKS = {"summarization": "NLP", "translation": "NLP", "audio-classification": "Audio"}
+HEADER = "page_link,download_time,dataset_size,dataset_number,bclass,sclass,dataset_viewer".split(",")
+MODELS = {
+    "fusion": {"architecture": "fusion", "target": "both"},
+    "inception": {"architecture": "label_similarity"},
+    "svm": {"architecture": "label_similarity", "classifier": "svm"},
+    "numbers": {"architecture": "label_similarity", "similarities": False},
+}
+
+LOAD = """
+import json, sys
+sys.modules["hfcls"] = None  # importing it raises ImportError, installed or not
+import torch
+from transformers import AutoFeatureExtractor, AutoModelForSequenceClassification
+given, result = json.load(sys.stdin), {}
+for folder in given["folders"]:
+    extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=True)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True).eval()
+    with torch.no_grad():
+        result[folder] = model(**extractor(*given["inputs"])).logits.softmax(1).tolist()
+print(json.dumps(result))
+"""
+
+
+def write(folder, changed=()):
+    """60 cards, of which every third has two tasks; those in `changed` have another text."""
+    rows = []
+    for i in range(60):
+        text = "something else entirely, all of it new" if i in changed else f"A corpus of kind {i % 7} for"
+        for task in [list(TASKS)[i % 3], "translation"][: 2 if i % 3 == 0 else 1]:
+            about = f"\n\t# Set {i}\n## Dataset Summary\n{text} {task.replace('-', ' ')}\n"
+            numbers = [-1 if i % 4 else i, i * 10, ""]
+            rows.append([f"owner/{list(TASKS)[i % 3][:5]}_set{i}", *numbers, TASKS[task], task, about])
+    with open(folder / "cards.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADER, *rows])
+
+
+def build(folder, **settings):
+    write_to = TrainingArguments(output_dir=str(folder / "out"), use_cpu=True, report_to="none")
+    arguments = CardArguments(data_dir=str(folder), embedding_size=16, **settings)
+    return cards.build(arguments, write_to, cards.load_cards(arguments, write_to))
+
+
+@pytest.fixture(scope="module")
+def setups(tmp_path_factory):
+    """Each model after three steps of descent, saved in a folder of its name."""
+    folder = tmp_path_factory.mktemp("cards")
+    write(folder)
+    built = {}
+    for name, settings in MODELS.items():
+        torch.manual_seed(0)
+        setup = build(folder, **settings)
+        optimizer = torch.optim.SGD(setup.model.parameters(), lr=0.1)
+        batch = cards.collate([setup.rows.train[row] for row in range(24)])
+        losses = []
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = setup.model.train()(**batch).loss
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        assert np.isfinite(losses).all()
+        setup.model.eval()
+        for part in (setup.processor, setup.model):
+            part.save_pretrained(folder / name)
+        built[name] = (folder / name, setup)
+    return built
+
+
+def test_reload_without_hfcls_answers_the_same(setups):
+    inputs = [
+        ["# Set\n## Dataset Summary\nA corpus for translation", "", "nothing known here"],
+        ["owner/trans_set", "x", ""],
+        [12.0, None, None],
+        [None, 3.5, None],
+        [1e12, None, None],
+    ]
+    process = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        input=json.dumps({"folders": [str(folder) for folder, _ in setups.values()], "inputs": inputs}),
+        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_MODULES_CACHE": str(setups["fusion"][0] / "modules")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    answers = json.loads(process.stdout.splitlines()[-1])
+    for folder, setup in setups.values():
+        with torch.no_grad():
+            expected = setup.model(**setup.processor(*inputs)).logits.softmax(1)
+        assert expected.std(dim=0).max() > 1e-4
+        torch.testing.assert_close(torch.tensor(answers[str(folder)]), expected, rtol=0, atol=1e-6)
+
+
+def test_the_documented_call_is_what_was_trained_on(setups):
+    folder, setup = setups["fusion"]
+    classifier = DatasetCardClassifier.from_pretrained(str(folder))
+    row = setup.corpus.splits["test"][0]
+    with torch.no_grad():
+        expected = setup.model(**cards.collate([setup.rows.test[0]]))
+    card = "\n<b></b>" + row["text"].partition("\n")[2]
+    numbers = {"downloads": row["downloads"], "size": row["size"], "num_rows": -1}
+    answers = classifier(card, name=row["id"], **numbers, top_k=3)
+    scores = {setup.model.config.label2id[answer["label"]]: answer["score"] for answer in answers}
+    assert [scores[i] for i in range(3)] == pytest.approx(expected.logits.softmax(1)[0].tolist(), abs=1e-6)
+    coarse = expected.coarse_logits.softmax(1)[0]
+    assert answers[0]["coarse"] == setup.model.config.coarse_labels[int(coarse.argmax())]
+    assert answers[0]["coarse_score"] == pytest.approx(float(coarse.max()), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["fusion", "inception"])
+def test_statistics_come_from_train_alone(setups, name, tmp_path):
+    _, setup = setups[name]
+    held_out = [*setup.corpus.splits["test"]["id"], *setup.corpus.splits["validation"]["id"]]
+    write(tmp_path, changed={int(card.rpartition("set")[2]) for card in held_out})
+    torch.manual_seed(0)
+    changed = build(tmp_path, **MODELS[name])
+    assert changed.corpus.splits["test"]["text"][0] != setup.corpus.splits["test"]["text"][0]
+    torch.manual_seed(0)
+    write(tmp_path)
+    first = build(tmp_path, **MODELS[name])
+    assert changed.model.config.to_dict() == first.model.config.to_dict()
+    for key, value in first.model.state_dict().items():
+        assert torch.equal(value, changed.model.state_dict()[key]), key
+    assert torch.equal(first.rows.train.table, changed.rows.train.table)
+
+
+def test_bag_embedding_and_regression_are_scikit_learns():
+    texts = [
+        "a dataset of movie reviews",
+        "movie questions and movie answers",
+        "speech of a dataset",
+        "reviews of speech",
+    ]
+    extractor = CardFeatureExtractor()
+    features = [extractor.ngrams(text, "") for text in texts]
+    ids, idf = count_features(features, below=2 * PAIR)
+    bag = NgramBag(len(ids))
+    fill(bag, ids, idf)
+    ours = matrix([bag(*pad(features))], len(ids))
+    theirs = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2).fit_transform(texts)
+    np.testing.assert_allclose((ours @ ours.T).toarray(), (theirs @ theirs.T).toarray(), atol=1e-6)
+
+    vectors = singular_vectors(ours, 3)
+    expected = np.linalg.svd(ours.toarray())[2][:3]
+    np.testing.assert_allclose(np.abs(vectors.T @ expected.T), np.eye(3), atol=1e-4)
+    targets = np.eye(4)[:, :3]
+    reference = Ridge(alpha=0.3, fit_intercept=False, solver="cholesky").fit(ours.toarray(), targets)
+    np.testing.assert_allclose(ridge_regression(ours, targets, 0.3), reference.coef_.T, atol=1e-6)
+
+
+def test_metrics_know_all_classes_of_a_card(setups):
+    split = setups["fusion"][1].corpus.splits["test"]
+    logits = np.random.default_rng(0).normal(size=(len(split), 3))
+    logits[1] = np.nan
+    scores = CardMetrics(split, [0, 1, 1], ["Audio", "NLP"])(logits)
+    labels, names = list(split["label"]), list(split["id"])
+    true = [{label for label, other in zip(labels, names, strict=True) if other == name} for name in names]
+    answers = logits.argmax(1)
+    right = [i != 1 and answers[i] in true[i] for i in range(len(split))]
+    assert scores["any_true_label_accuracy"] == pytest.approx(np.mean(right))
+    assert scores["top_3_accuracy"] == pytest.approx((len(split) - 1) / len(split))
+    shares = np.exp(logits) @ np.eye(2)[[0, 1, 1]]
+    coarse = [i != 1 and shares[i].argmax() == min(labels[i], 1) for i in range(len(split))]
+    assert scores["coarse_accuracy"] == pytest.approx(np.mean(coarse))
+
+
+def test_coarse_probabilities_are_sums():
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    coarse = coarse_logits(logits, [1, 0, 1, 2]).softmax(1)
+    fine = logits.softmax(1)
+    torch.testing.assert_close(coarse, torch.stack([fine[:, 1], fine[:, 0] + fine[:, 2], fine[:, 3]], dim=1))
+
+
+def test_no_coarse_class_twice(tmp_path):
+    write(tmp_path)
+    content = (tmp_path / "cards.csv").read_text().replace("Audio,audio-cl", "Speech,audio-cl", 1)
+    (tmp_path / "cards.csv").write_text(content)
+    with pytest.raises(InputError, match="audio-classification is of several coarse classes"):
+        build(tmp_path, target="both")
+
+
+def test_fields_of_a_card():
+    ids, counts = CardFeatureExtractor().ngrams(
+        "# Card\n## Dataset Summary\nfirst words\n## Other\nlast", "me/MovieReviews"
+    )
+    by_field = np.bincount((ids >> 33).tolist(), weights=counts.tolist(), minlength=6)
+    # text: me movie reviews card dataset summary first words other last and the pairs of neighbours
+    assert by_field.tolist() == [19, 3, 0, 0, by_field[4], 3]
