@@ -49,10 +49,11 @@ def write(folder, changed=()):
     rows = []
     for i in range(60):
         text = "something else entirely, all of it new" if i in changed else f"A corpus of kind {i % 7} for"
-        for task in [list(TASKS)[i % 3], "translation"][: 2 if i % 3 == 0 else 1]:
-            about = f"\n\t# Set {i}\n## Dataset Summary\n{text} {task.replace('-', ' ')}\n"
+        first = list(TASKS)[i % 3]
+        about = f"\n\t# Set {i}\n## Dataset Summary\n{text} {first.replace('-', ' ')}\n"
+        for task in [first, "translation"][: 2 if i % 3 == 0 else 1]:
             numbers = [-1 if i % 4 else i, i * 10, ""]
-            rows.append([f"owner/{list(TASKS)[i % 3][:5]}_set{i}", *numbers, TASKS[task], task, about])
+            rows.append([f"owner/{first[:5]}_set{i}", *numbers, TASKS[task], task, about])
     with open(folder / "cards.csv", "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([HEADER, *rows])
 
