@@ -141,6 +141,11 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         help="the findings whose rows --write_clean leaves out [%(default)s]",
     )
 
+    convert = verb("convert-cn-clip", _convert_cn_clip, "turn a checkpoint of cn-clip into a folder, and back")
+    convert.add_argument("source", metavar="SOURCE", help="a checkpoint (.pt) of cn-clip, or a folder to turn back")
+    convert.add_argument("target", metavar="OUT", help="the folder, or the checkpoint, to write")
+    convert.add_argument("--vocab", metavar="FILE", help="vocab.txt of the checkpoint [that of the installed cn-clip]")
+
     report = verb("report", _report, "write the report of a finished run anew")
     report.add_argument("run_folder", metavar="RUN")
     return parser, verbs.choices
@@ -263,6 +268,13 @@ def _findings(flag: str, value: str) -> list[str]:
             near = difflib.get_close_matches(name, FINDINGS, n=1)
             raise InputError(f"{flag} {name}: {f'did you mean {near[0]}?' if near else 'see hfcls check --help'}")
     return names
+
+
+def _convert_cn_clip(options: argparse.Namespace) -> int:
+    from hfcls.retrieval.cn_clip import convert
+
+    print(f"converted: {convert(options.source, options.target, options.vocab)}")
+    return 0
 
 
 def _report(options: argparse.Namespace) -> int:

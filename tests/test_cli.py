@@ -54,12 +54,12 @@ finally:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
-    for verb in ("predict", "push", "sweep", "compare", "report"):
+    for verb in ("predict", "push", "sweep", "compare", "convert-cn-clip", "report"):
         assert f"    {verb} " in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("verb", ["predict", "push", "sweep", "compare", "check", "report"])
+@pytest.mark.parametrize("verb", ["predict", "push", "sweep", "compare", "check", "convert-cn-clip", "report"])
 def test_help_of_each_verb(verb, capsys):
     assert _main(verb, "--help") == 0
     assert f"usage: hfcls {verb}" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from transformers import ChineseCLIPConfig, ChineseCLIPModel, PreTrainedTokenize
 # name: (layers of the picture tower, layers of the text tower, width of both); heads are 32 wide.
 SIZES = {"tiny": (2, 1, 64), "mini": (4, 2, 128)}
 
-GRID, MAX_PATCH, MAX_SIDE = 7, 16, 224  # patches along a side of small pictures; of large ones, the published geometry
+GRID, MAX_PATCH, MAX_SIDE = 4, 16, 224  # patches along a side of small pictures; of large ones, the published geometry
 
 
 def chinese_clip_from_scratch(
