@@ -146,6 +146,10 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     convert.add_argument("target", metavar="OUT", help="the folder, or the checkpoint, to write")
     convert.add_argument("--vocab", metavar="FILE", help="vocab.txt of the checkpoint [that of the installed cn-clip]")
 
+    cards = verb("cards", _cards, "fetch fresh dataset cards from the Hub, for recipes/dataset_cards.py")
+    cards.add_argument("--limit", type=int, default=1000, help="datasets, the most downloaded first [1000]")
+    cards.add_argument("--output", metavar="FILE", default="cards.csv", help="to write, or to go on with [cards.csv]")
+
     report = verb("report", _report, "write the report of a finished run anew")
     report.add_argument("run_folder", metavar="RUN")
     return parser, verbs.choices
@@ -274,6 +278,15 @@ def _convert_cn_clip(options: argparse.Namespace) -> int:
     from hfcls.retrieval.cn_clip import convert
 
     print(f"converted: {convert(options.source, options.target, options.vocab)}")
+    return 0
+
+
+def _cards(options: argparse.Namespace) -> int:
+    from hfcls.card_download import download_cards
+
+    if options.limit < 1:
+        raise InputError(f"--limit {options.limit}: give at least 1")
+    print(f"{options.output}: {download_cards(options.limit, options.output):,} datasets")
     return 0
 
 

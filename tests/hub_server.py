@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -60,6 +60,8 @@ class Hub:
     read_only: set[str] = field(default_factory=set)  # repositories that the token may not write to
     uploaded: dict[str, bytes] = field(default_factory=dict)  # large files by SHA-256, committed or not
     requests: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status
+    cards: dict[str, dict] = field(default_factory=dict)  # datasets: tags, card (None: there is none), about
+    refusals: int = 0  # of so many requests for cards, as too many
     before_upload: Callable[[], None] | None = None  # runs when a large file is about to be received; may raise
     _home: str = ""
 
@@ -105,6 +107,8 @@ class Handler(BaseHTTPRequestHandler):
         ("POST", rf"/{REPO}\.git/info/lfs/objects/batch", "lfs_batch"),
         ("POST", r"/lfs/verify", "lfs_verify"),
         ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})", "lfs_put"),
+        ("GET", r"/api/datasets", "list_datasets"),
+        ("GET", rf"/datasets/{REPO}/resolve/main/README.md", "dataset_card"),
         ("GET", rf"/{REPO}/resolve/(?P<rev>[^/]+)/(?P<path>.+)", "resolve"),
     ]
 
@@ -301,6 +305,29 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.repos[repo].messages.append(lines[0]["value"]["summary"])
         commit = self.hub.repos[repo].commit_id(rev)
         self.answer({"commitOid": commit, "commitUrl": f"{self.hub.url}/{repo}/commit/{commit}"})
+
+    def list_datasets(self) -> None:
+        """Four datasets a page, the next one by a Link header."""
+        begin = int(parse_qs(urlsplit(self.path).query).get("cursor", ["0"])[0])
+        page = list(self.hub.cards.items())[begin : begin + 4]
+        more = begin + 4 < len(self.hub.cards)
+        link = {"Link": f'<{self.hub.url}/api/datasets?full=true&cursor={begin + 4}>; rel="next"'} if more else {}
+        self.answer(
+            [
+                {"id": name, "tags": about["tags"], "downloads": 5, "cardData": about.get("about", {})}
+                for name, about in page
+            ],
+            headers=link,
+        )
+
+    def dataset_card(self, repo: str) -> None:
+        if self.hub.refusals > 0:
+            self.hub.refusals -= 1
+            raise HubError(429, "Too Many Requests")
+        card = self.hub.cards[repo]["card"]
+        if card is None:
+            raise HubError(404, "Entry not found", "EntryNotFound")
+        self.answer(card.encode())
 
     def resolve(self, repo: str, rev: str, path: str) -> None:
         files, commit = self.files(repo, rev)
