@@ -69,12 +69,9 @@ class RetrievalTrainer(ClassifierTrainer):
         inputs = self._prepare_inputs(inputs)
         image_rows, wordings = (gather(inputs.pop(name)) for name in RELATED)
         parts = _split(inputs, self.contrastive_accumulation)
-        states, features = [], []
+        before = RandomState(self.args.device)
         with torch.no_grad(), self.compute_loss_context_manager():
-            for part in parts:
-                states.append(RandomState(self.args.device))
-                features.append(_features(model, part))
-        after = RandomState(self.args.device)
+            features = [_features(model, part) for part in parts]
 
         leaves = [torch.cat(tower).requires_grad_() for tower in zip(*features, strict=True)]
         scale = self._logit_scale().detach().requires_grad_()
@@ -82,8 +79,8 @@ class RetrievalTrainer(ClassifierTrainer):
         (loss / self.current_gradient_accumulation_steps).backward()
 
         gradients = list(zip(*(leaf.grad.split([len(f[0]) for f in features]) for leaf in leaves), strict=True))
-        for number, (part, state, gradient) in enumerate(zip(parts, states, gradients, strict=True), 1):
-            state.restore()
+        before.restore()  # so that the second pass drops and masks what the first did
+        for number, (part, gradient) in enumerate(zip(parts, gradients, strict=True), 1):
             last = number == len(parts)
             with nullcontext() if last else self.accelerator.no_sync(model):
                 with self.compute_loss_context_manager():
@@ -93,7 +90,6 @@ class RetrievalTrainer(ClassifierTrainer):
                 if last:
                     stand_in = stand_in + self._logit_scale() * scale.grad
                 self.accelerator.backward(stand_in)
-        after.restore()
         return loss.detach() / self.current_gradient_accumulation_steps
 
     def evaluate(self, eval_dataset: Pool | None = None, ignore_keys=None, metric_key_prefix: str = "eval"):

@@ -198,7 +198,7 @@ def _train_and_test(trainer: RetrievalTrainer, setup: RetrievalSetup, arguments,
 def _start(trainer: RetrievalTrainer) -> dict[str, float]:
     """What the model could before its first step, and a warning if the chosen one can less."""
     evaluations = [entry for entry in trainer.state.log_history if "eval_recall_at_1" in entry]
-    if not evaluations or evaluations[0]["step"] != 0:
+    if len(evaluations) < 2 or evaluations[0]["step"] != 0:
         return {}
     start, best = evaluations[0]["eval_recall_at_1"], max(entry["eval_recall_at_1"] for entry in evaluations[1:])
     if best < start:
