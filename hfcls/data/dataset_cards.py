@@ -1,6 +1,6 @@
 """Cards of datasets on the Hugging Face Hub, with the coarse or fine class of the task that each dataset serves.
 
-This file needs `datasets` and the standard library only.
+This file needs `datasets` and the standard library only; Excel needs openpyxl.
 """
 
 import csv
@@ -12,6 +12,8 @@ import math
 import os
 import random
 import re
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -59,9 +61,9 @@ class DatasetCards(datasets.GeneratorBasedBuilder):
     """Builds `train`, `validation` and `test` with `id`, `text`, `downloads`, `size`, `num_rows`, `template`, `coarse`
     and `label`.
 
-    `DatasetCards(data_dir=DIR, target="fine", seed=42)`: `DIR` is a CSV file in UTF-8, or holds exactly one, with the
-    columns `page_link,download_time,dataset_size,dataset_number,bclass,sclass,dataset_viewer` in any order
-    (`dataset_num` is read as `dataset_number`).
+    `DatasetCards(data_dir=DIR, target="fine", seed=42)`: `DIR` is a CSV file in UTF-8 or an Excel file, or holds
+    exactly one, with the columns `page_link,download_time,dataset_size,dataset_number,bclass,sclass,dataset_viewer` in
+    any order (`dataset_num` is read as `dataset_number`).
 
     `id` is the dataset's name; `text` its words and then the card as `clean_card` leaves it. Numbers that are negative,
     empty or unreadable are None. `template` is true for a card that says nothing besides the template's headings.
@@ -102,19 +104,39 @@ class DatasetCards(datasets.GeneratorBasedBuilder):
 
 def _find(data_dir: str | None) -> str:
     if data_dir is None:
-        raise ValueError("there is no embedded sample of dataset cards: give a CSV file or its folder as data_dir")
+        raise ValueError(
+            "there is no embedded sample of dataset cards: give a CSV or Excel file or its folder as data_dir"
+        )
     if os.path.isfile(data_dir):
         return data_dir
     if not os.path.isdir(data_dir):
-        raise ValueError(f"{data_dir}: no such file or folder; give the CSV file of cards")
-    found = sorted(name for name in os.listdir(data_dir) if name.endswith(".csv"))
+        raise ValueError(f"{data_dir}: no such file or folder; give the CSV or Excel file of cards")
+    found = sorted(name for name in os.listdir(data_dir) if name.endswith((".csv", ".xlsx")))
     if len(found) != 1:
-        raise ValueError(f"{data_dir}: {len(found)} CSV files; give the path of the one that holds the cards")
+        raise ValueError(f"{data_dir}: {len(found)} CSV or Excel files; give the path of the one that holds the cards")
     return os.path.join(data_dir, found[0])
 
 
 def _read(path: str, target: str) -> list[dict]:
     """Rows in the file's order, each card once for each of its classes."""
+    lines = _read_excel(path) if path.endswith(".xlsx") else _read_csv(path)
+    _, names = next(lines, (1, []))
+    header = ["dataset_number" if cell.strip() == "dataset_num" else cell.strip() for cell in names]
+    if missing := sorted(_COLUMNS - set(header)):
+        raise ValueError(f"{path}:1: no column {', '.join(missing)}; add it to the header")
+    rows = {}
+    for line, cells in lines:
+        if len(cells) != len(header):
+            raise ValueError(f"{path}:{line}: {len(cells)} cells instead of {len(header)}; check the quotes")
+        row = _row(dict(zip(header, cells, strict=True)), target)
+        if not row["id"] or not row["label"]:
+            raise ValueError(f"{path}:{line}: no page_link or no {_CLASS[target]}; fill it in or remove it")
+        rows.setdefault((row["id"], row["label"]), row)
+    return list(rows.values())
+
+
+def _read_csv(path: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines that are not empty, each with the number it begins at."""
     with open(path, "rb") as file:
         content = file.read()
     try:
@@ -124,24 +146,29 @@ def _read(path: str, target: str) -> list[dict]:
         raise ValueError(f"{path}:{line}: not UTF-8; save it as UTF-8") from None
     csv.field_size_limit(2**31 - 1)  # a card may be longer than the 128 KiB that csv allows a cell
     reader = csv.reader(io.StringIO(text.replace("\0", "\ufffd"), newline=""), strict=True)
-    rows, start = {}, 1
+    start = 1
     try:
-        header = ["dataset_number" if cell.strip() == "dataset_num" else cell.strip() for cell in next(reader, [])]
-        if missing := sorted(_COLUMNS - set(header)):
-            raise ValueError(f"{path}:1: no column {', '.join(missing)}; add it to the header")
-        start = reader.line_num + 1
         for cells in reader:
-            if cells and len(cells) != len(header):
-                raise ValueError(f"{path}:{start}: {len(cells)} cells instead of {len(header)}; check the quotes")
             if cells:
-                row = _row(dict(zip(header, cells, strict=True)), target)
-                if not row["id"] or not row["label"]:
-                    raise ValueError(f"{path}:{start}: no page_link or no {_CLASS[target]}; fill it in or remove it")
-                rows.setdefault((row["id"], row["label"]), row)
+                yield start, cells
             start = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(f"{path}:{start}: {error}; check that every quote is closed") from None
-    return list(rows.values())
+
+
+def _read_excel(path: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of the first sheet that are not empty, each with its number."""
+    try:
+        import openpyxl
+    except ImportError:
+        raise ValueError(f"{path}: reading Excel needs an extra: pip install 'hfcls[excel]'") from None
+    try:
+        sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
+    except (openpyxl.utils.exceptions.InvalidFileException, zipfile.BadZipFile, KeyError, ValueError):
+        raise ValueError(f"{path}: no whole Excel file; save it anew as .xlsx, or as .csv") from None
+    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+        if any(cell is not None for cell in row):
+            yield number, ["" if cell is None else str(cell) for cell in row]
 
 
 def _row(cells: dict[str, str], target: str) -> dict:

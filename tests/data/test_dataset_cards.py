@@ -61,3 +61,41 @@ def test_bad_files_are_named_with_their_line(content, message, tmp_path):
     (tmp_path / "cards.csv").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         build(tmp_path / "cards.csv", tmp_path)
+
+
+def test_excel_gives_what_csv_gives(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    rows = [card(i, "translation", downloads="12") for i in range(8)]
+    book = openpyxl.Workbook()
+    for row in [HEADER, *rows[:4], [None] * len(HEADER), *rows[4:]]:
+        book.active.append(row)
+    (tmp_path / "excel").mkdir()
+    book.save(tmp_path / "excel" / "cards.xlsx")
+    splits = build(tmp_path / "excel", tmp_path)
+    expected = build(write(tmp_path / "cards.csv", rows), tmp_path)
+    assert {name: split.to_list() for name, split in splits.items()} == {
+        name: split.to_list() for name, split in expected.items()
+    }
+    (tmp_path / "excel" / "cards.xlsx").write_bytes(b"torn")
+    with pytest.raises(ValueError, match="cards.xlsx: no whole Excel file"):
+        build(tmp_path / "excel", tmp_path)
+
+
+def test_cards_of_template_text_alone_are_flagged(tmp_path):
+    template = """
+# Dataset Card for X
+## Table of Contents
+- [Dataset Description](#dataset-description)
+  - [Languages](#languages)
+## Dataset Description
+- **Homepage:**
+### Languages
+[More Information Needed]
+"""
+    told = template.replace(
+        "[More Information Needed]", "Twelve dialects of Low German, from letters that farmers wrote."
+    )
+    rows = [card(i, text=template if i < 2 else told) for i in range(6)]
+    splits = build(write(tmp_path / "cards.csv", rows), tmp_path)
+    flags = {row["id"]: row["template"] for split in splits.values() for row in split}
+    assert [flags[f"owner/set_{i}"] for i in range(6)] == [True, True, False, False, False, False]
