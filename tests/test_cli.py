@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
     for verb in ("predict", "push", "sweep", "compare", "convert-cn-clip", "report"):
-        assert f"    {verb} " in done.stdout
+        assert re.search(rf"^    {verb}\s", done.stdout, re.MULTILINE)
     assert done.stdout.splitlines()[-1] == "[]"
 
 

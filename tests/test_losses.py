@@ -169,7 +169,7 @@ def test_flags_that_do_not_fit(flags, message):
 
 def setup(model, pipeline_task="text-classification"):
     rows = SimpleNamespace(train=SimpleNamespace(labels=np.array([0, 0, 1])))
-    corpus = SimpleNamespace(labels=["good", "bad"])
+    corpus = SimpleNamespace(labels=["good", "bad"], multi_label=False)
     return SimpleNamespace(model=model, rows=rows, corpus=corpus, pipeline_task=pipeline_task, model_name="a model")
 
 
