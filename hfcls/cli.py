@@ -120,7 +120,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     check.add_argument(
         "corpus",
         metavar="CORPUS",
-        help="thucnews, imdb, ccf_sentiment, mnist, dataset_cards; or a CSV, JSONL or Parquet file",
+        help="thucnews, imdb, ccf_sentiment, mnist, dataset_cards, muge, muge_images; or a CSV, JSONL or Parquet file",
     )
     check.add_argument("--data_dir", metavar="DIR", help="of a corpus with a name: its owners' files [embedded sample]")
     check.add_argument("--text_column", default="text", help="of a table [text]")

@@ -17,20 +17,24 @@ import pandas
 from hfcls.audit.flat import FlatCorpus, objects
 from hfcls.errors import InputError
 
+# Name of the corpus: module, class and, where it has several, the part of the corpus.
 BUILDERS = {
-    "thucnews": "THUCNews",
-    "imdb": "IMDB",
-    "ccf_sentiment": "CCFSentiment",
-    "mnist": "MNIST",
-    "dataset_cards": "DatasetCards",
+    "thucnews": ("thucnews", "THUCNews"),
+    "imdb": ("imdb", "IMDB"),
+    "ccf_sentiment": ("ccf_sentiment", "CCFSentiment"),
+    "mnist": ("mnist", "MNIST"),
+    "dataset_cards": ("dataset_cards", "DatasetCards"),
+    "muge": ("muge", "MUGE", "texts"),
+    "muge_images": ("muge", "MUGE", "images"),
 }
+UNLABELLED = "unlabelled"  # the one class of a corpus without labels
 GROUPS = {"dataset_cards": "id"}  # what the rows of a corpus belong together by: the card that they were taken from
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 SPLITS = ("train", "validation", "test")
 
 
 def load_builder(name: str, data_dir: str | None, group_column: str | None = None) -> FlatCorpus:
-    """A corpus of `hfcls/data/<name>.py`, the embedded sample without `data_dir`; `group_column` is one of its columns.
+    """A corpus of `BUILDERS`, the embedded sample without `data_dir`; `group_column` is one of its columns.
 
     Raises:
         InputError: the corpus cannot be read; the message is the builder's, with file and line. Or it has no such
@@ -42,6 +46,8 @@ def load_builder(name: str, data_dir: str | None, group_column: str | None = Non
     if group_column is not None and group_column not in columns:
         raise InputError(f"--group_column {group_column}: {name} has the columns {', '.join(columns)}")
 
+    labelled = "label" in columns
+
     def column(wanted: str) -> np.ndarray:
         return objects([str(value) for split in SPLITS for value in prepared[split][wanted]])
 
@@ -49,8 +55,13 @@ def load_builder(name: str, data_dir: str | None, group_column: str | None = Non
         name=name,
         source="embedded sample" if data_dir is None else Path(data_dir).resolve().name,
         contents=objects([content for split in SPLITS for content in read_contents(prepared[split])]),
-        labels=np.concatenate([np.asarray(prepared[split]["label"]) for split in SPLITS]),
-        classes=prepared["train"].features["label"].names,
+        labels=np.concatenate(
+            [
+                np.asarray(prepared[split]["label"]) if labelled else np.zeros(len(prepared[split]), int)
+                for split in SPLITS
+            ]
+        ),
+        classes=prepared["train"].features["label"].names if labelled else [UNLABELLED],
         splits={split: len(prepared[split]) for split in SPLITS},
         groups=None if group_column is None else column(group_column),
         names=column("id") if "id" in columns else None,
@@ -64,14 +75,15 @@ def prepare(name: str, data_dir: str | None, **options) -> tuple[datasets.Datase
     Raises:
         InputError: as `load_builder`.
     """
-    builder = getattr(importlib.import_module(f"hfcls.data.{name}"), BUILDERS[name])
+    module, builder, *part = BUILDERS[name]
+    builder = getattr(importlib.import_module(f"hfcls.data.{module}"), builder)
     notes: list[str] = []
     listener = logging.Handler(logging.WARNING)
     listener.emit = lambda record: notes.append(record.getMessage())
     logger = logging.getLogger(builder.__module__)
     logger.addHandler(listener)
     try:
-        prepared = builder(data_dir=data_dir, **options)
+        prepared = builder(*part, data_dir=data_dir, **options)
         prepared.download_and_prepare()
         return prepared.as_dataset(), notes
     except datasets.exceptions.DatasetGenerationError as error:

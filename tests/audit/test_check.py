@@ -120,6 +120,16 @@ def test_cards_are_groups_of_themselves(tmp_path, capsys):
     assert "--group_column card: dataset_cards has the columns id, text" in capsys.readouterr().err
 
 
+def test_captions_and_their_pictures(tmp_path, capsys):
+    """Both without labels; the sample shows every number of two digits many times, under one caption each."""
+    page = ["--output", tmp_path / "a.html"]
+    assert _main("check", "muge", *page) == 0
+    texts = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert texts["classes"] == ["unlabelled"] and texts["findings"]["leakage"]["found"] > 0
+    assert _main("check", "muge_images", *page) == 0
+    assert "1500 train" in capsys.readouterr().out.replace(",", "")
+
+
 def test_a_torn_line_of_jsonl_is_named(tmp_path, capsys):
     path = tmp_path / "table.jsonl"
     path.write_text('{"text": "a", "label": 1}\n\n{"text": \n')
