@@ -21,5 +21,20 @@ def one_line_errors():
     except InputError as error:
         if os.environ.get("HFCLS_DEBUG") == "1":
             raise
-        print(f"error: {error}", file=sys.stderr)
+        _end_progress_bars()
+        print(f"error: {_own_line(error)}", file=sys.stderr)
         sys.exit(2)
+
+
+def _own_line(error: InputError) -> str:
+    """The message, also of what a DataLoader's worker raised: that comes as a traceback that ends with the message."""
+    return str(error).rpartition(f"{InputError.__module__}.{InputError.__qualname__}: ")[2].strip()
+
+
+def _end_progress_bars() -> None:
+    """Trainer leaves its bar open when it is interrupted: the line would stand behind it."""
+    if "tqdm" in sys.modules:
+        from tqdm import tqdm
+
+        for bar in list(tqdm._instances):
+            bar.close()

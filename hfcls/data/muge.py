@@ -19,7 +19,9 @@ __all__ = ["MUGE", "MUGEConfig"]
 
 _SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 _FEATURES = {
-    "images": datasets.Features({"id": datasets.Value("int64"), "image": datasets.Value("binary")}),
+    "images": datasets.Features(
+        {"id": datasets.Value("int64"), "image": datasets.Value("binary"), "line": datasets.Value("int32")}
+    ),
     "texts": datasets.Features(
         {
             "id": datasets.Value("int64"),
@@ -54,11 +56,11 @@ class MUGEConfig(datasets.BuilderConfig):
 class MUGE(datasets.GeneratorBasedBuilder):
     """Builds `train`, `validation` and `test`, of pictures or of texts.
 
-    `MUGE("images", data_dir=DIR)` reads `{train,valid,test}_imgs.tsv`, `id<TAB>base64` a line, to `id` (int64) and
-    `image` (the bytes of the picture's file, decoded by whoever needs the pixels). `MUGE("texts", data_dir=DIR)` reads
-    `{train,valid,test}_texts.jsonl` to `id`, `text` and `image_ids`, the pictures of the same split that the text
-    describes; only those of the test split may be unknown, which is an empty list. Without `data_dir`: pictures of two
-    digits from scikit-learn side by side, one text for each number.
+    `MUGE("images", data_dir=DIR)` reads `{train,valid,test}_imgs.tsv`, `id<TAB>base64` a line, to `id` (int64), `image`
+    (the bytes of the picture's file, decoded by whoever needs the pixels) and `line` (its number, from 1).
+    `MUGE("texts", data_dir=DIR)` reads `{train,valid,test}_texts.jsonl` to `id`, `text` and `image_ids`, the pictures
+    of the same split that the text describes; only those of the test split may be unknown, which is an empty list.
+    Without `data_dir`: pictures of two digits from scikit-learn side by side, one text for each number.
 
     Rows keep the order of their file. Memory: one picture, and the ids of a split.
 
@@ -67,7 +69,7 @@ class MUGE(datasets.GeneratorBasedBuilder):
             for a bad row.
     """
 
-    VERSION = datasets.Version("1.0.0")
+    VERSION = datasets.Version("1.1.0")  # in the name of the cache: 1.0 had no `line`
     BUILDER_CONFIG_CLASS = MUGEConfig
     BUILDER_CONFIGS = []
 
@@ -154,7 +156,7 @@ def _read_images(path: str) -> Iterator[dict]:
             raise ValueError(f"{path}:{number}: torn base64 ({error}); copy the file again") from error
         if not image:
             raise ValueError(f"{path}:{number}: no picture after the id; remove the line or copy the file again")
-        yield {"id": image_id, "image": image}
+        yield {"id": image_id, "image": image, "line": number}
 
 
 def _read_texts(path: str, known: set[int], images: str, may_be_unknown: bool) -> Iterator[dict]:
@@ -206,7 +208,7 @@ def _sample(split: str) -> tuple[list[dict], list[dict]]:
             canvas.paste(Image.frombytes("L", (8, 8), pixels), (8 * position, 0))
         content = io.BytesIO()
         canvas.resize((32, 16), Image.Resampling.BILINEAR).save(content, "PNG")
-        images.append({"id": image_id, "image": content.getvalue()})
+        images.append({"id": image_id, "image": content.getvalue(), "line": image_id + 1})
         ids_of.setdefault(tuple(int(digits.target[row]) for row in pair), []).append(image_id)
     texts = [
         {"id": 10 * left + right, "text": f"图片里写着{_NUMERALS[left]}和{_NUMERALS[right]}", "image_ids": ids}

@@ -2,7 +2,8 @@
 
 import io
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from transformers import TrainingArguments
 
 from hfcls.corpus import builder_errors
 from hfcls.data.muge import MUGE
-from hfcls.errors import InputError
+from hfcls.retrieval import pictures
 from hfcls.retrieval.arguments import RetrievalArguments
 
 logger = logging.getLogger(__name__)
@@ -47,12 +48,38 @@ class RetrievalSplit:
     """Pictures and texts of one split.
 
     Attributes:
-        images: `id` and `image`, the bytes of a picture's file.
+        images: `id`, `image`, the bytes of a picture's file, and `line`, where they stand in `file`.
         texts: `id`, `text` and `image_ids`, which are empty where the answer is not known.
+        file: that the pictures were read from, for messages.
     """
 
     images: datasets.Dataset
     texts: datasets.Dataset
+    file: str
+
+    def decode(self, rows: Sequence[int]) -> list[Image.Image]:
+        """The pictures of `rows` as RGB.
+
+        Raises:
+            InputError: one is torn; the message names file, line and id.
+        """
+        images = self.images[rows]
+        return [
+            pictures.decode(io.BytesIO(content), self._where(image_id, line))
+            for image_id, line, content in zip(images["id"], images["line"], images["image"], strict=True)
+        ]
+
+    def check_pictures(self) -> None:
+        """Makes sure that all pictures begin as pictures do; that they are whole is seen when they are decoded.
+
+        Raises:
+            InputError: as `decode`.
+        """
+        for row in self.images:
+            pictures.check(io.BytesIO(row["image"]), self._where(row["id"], row["line"]))
+
+    def _where(self, image_id: int, line: int) -> str:
+        return f"{self.file}:{line}: image {image_id}"
 
     @cached_property
     def pairs(self) -> np.ndarray:
@@ -112,6 +139,7 @@ def load_retrieval_corpus(arguments: RetrievalArguments, training_args: Training
             builder = MUGE(part, data_dir=arguments.data_dir)
             builder.download_and_prepare()
             parts[part] = builder.as_dataset()
+        files = builder.config.files
     if arguments.data_dir is None:
         name, source = "digits in pairs", "embedded sample"
         logger.info("no --data_dir: using the generated sample, %s", name)
@@ -120,14 +148,15 @@ def load_retrieval_corpus(arguments: RetrievalArguments, training_args: Training
     splits = {}
     limits = (arguments.max_train_samples, arguments.max_eval_samples, arguments.max_test_samples)
     for split_name, limit in zip(("train", "validation", "test"), limits, strict=True):
-        split = RetrievalSplit(parts["images"][split_name], parts["texts"][split_name])
+        file = files[split_name]["imgs"] if files else "generated sample"
+        split = RetrievalSplit(parts["images"][split_name], parts["texts"][split_name], file)
         if limit is not None and limit < len(split.texts):
             split = _cut(split, limit, training_args.seed)
             notes.append(
                 f"{split_name}: {limit} texts drawn at random (seed {training_args.seed}), and their pictures only"
             )
         splits[split_name] = split
-        _check_pictures(split.images, split_name)
+        split.check_pictures()
     sizes = ", ".join(f"{len(split.texts):,}/{len(split.images):,} {key}" for key, split in splits.items())
     logger.info("%s, texts/pictures: %s", name, sizes)
     return RetrievalCorpus(name, source, "zh", splits, notes)
@@ -138,17 +167,6 @@ def _cut(split: RetrievalSplit, limit: int, seed: int) -> RetrievalSplit:
     texts = split.texts.shuffle(seed=seed).select(range(limit))
     wanted = {image_id for ids in texts["image_ids"] for image_id in ids}
     if not wanted:
-        return RetrievalSplit(split.images, texts)
+        return replace(split, texts=texts)
     rows = [row for row, image_id in enumerate(split.images["id"]) if image_id in wanted]
-    return RetrievalSplit(split.images.select(rows), texts)
-
-
-def _check_pictures(images: datasets.Dataset, split: str) -> None:
-    for row in images:
-        try:
-            Image.open(io.BytesIO(row["image"])).verify()  # reads the header, and the checksums where there are some
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise InputError(
-                f"{split}: image {row['id']} is no picture that Pillow can read ({' '.join(str(error).split())}): "
-                f"replace it in the file of pictures"
-            ) from error
+    return replace(split, images=split.images.select(rows), texts=texts)

@@ -1,13 +1,11 @@
 """The files of a retrieval run: predictions.jsonl, what its report shows, and what run.json says of data."""
 
-import io
 import json
 import logging
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from hfcls.outputs import length_summary, write_json
 from hfcls.report.retrieval import EXAMPLES
@@ -45,10 +43,10 @@ def write_examples(output_dir: Path, split: RetrievalSplit, found: torch.Tensor)
     for kind, rows in (("random", order[:SHOWN]), ("failed", failed[:SHOWN])):
         for row in rows:
             pictures = []
-            for image in split.images.select(found[row, :BEST].tolist()):
-                right = image["id"] in answers[row] if answers[row] else None
-                png = thumbnail(Image.open(io.BytesIO(image["image"])))
-                pictures.append({"id": image["id"], "right": right, "png": png})
+            best = found[row, :BEST].tolist()
+            for place, picture in zip(best, split.decode(best), strict=True):
+                right = image_ids[place] in answers[row] if answers[row] else None
+                pictures.append({"id": image_ids[place], "right": right, "png": thumbnail(picture)})
             text = split.texts[row]
             shown.append({"kind": kind, "text_id": text["id"], "text": text["text"], "pictures": pictures})
     write_json(output_dir / EXAMPLES, {"queries": shown})

@@ -1,36 +1,33 @@
 """From a split to batches: pairs for training, pictures or texts alone for measuring.
 
-Rows hold the bytes of pictures; they become pixels in the collator, and so in the workers of a DataLoader.
+Pictures are decoded as rows are read, and become pixels in the collator: both in the workers of a DataLoader.
 """
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import datasets
 import numpy as np
 import torch
 from PIL import Image
 from transformers import BaseImageProcessor
 
 from hfcls.collators import PaddingCollator
-from hfcls.errors import InputError
 from hfcls.images import DRAWS, move
 from hfcls.preprocessing import TokenRows
 from hfcls.retrieval.corpus import RetrievalSplit
 
 
 class ImageRows(torch.utils.data.Dataset):
-    """The pictures of a split: `id` and the bytes of the file."""
+    """The pictures of a split, decoded."""
 
-    def __init__(self, images: datasets.Dataset):
-        self.images = images
+    def __init__(self, split: RetrievalSplit):
+        self.split = split
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.split.images)
 
     def __getitems__(self, rows: list[int]) -> dict:
-        return {"images": self.images[rows]}
+        return {"pictures": self.split.decode(rows)}
 
 
 class TextRows(torch.utils.data.Dataset):
@@ -56,7 +53,7 @@ class PairRows(torch.utils.data.Dataset):
     def __init__(self, split: RetrievalSplit, tokens: TokenRows, seed: int | None = None):
         self.pairs = split.pairs
         self.wordings = split.wordings
-        self.images = ImageRows(split.images)
+        self.images = ImageRows(split)
         self.texts = TextRows(tokens)
         self.seed = seed
         self.set_epoch(0)
@@ -90,10 +87,8 @@ class RetrievalCollator:
 
     def __call__(self, batch: dict) -> dict[str, torch.Tensor]:
         inputs = {name: torch.from_numpy(batch[name]) for name in ("image_rows", "wordings") if name in batch}
-        if "images" in batch:
-            images = batch["images"]
-            pictures = [_decode(*row) for row in zip(images["id"], images["image"], strict=True)]
-            inputs["pixel_values"] = self.to_pixel_values(pictures)
+        if "pictures" in batch:
+            inputs["pixel_values"] = self.to_pixel_values(batch["pictures"])
         if "draws" in batch:
             inputs["pixel_values"] = move(inputs["pixel_values"], torch.from_numpy(batch["draws"]))
         if "texts" in batch:
@@ -103,16 +98,9 @@ class RetrievalCollator:
 
 @dataclass
 class Pixels:
-    """Pictures, of any mode and size, to (B, 3, S, S) floats as `processor` makes them."""
+    """RGB pictures of any size to (B, 3, S, S) floats as `processor` makes them."""
 
     processor: BaseImageProcessor
 
     def __call__(self, pictures: list[Image.Image]) -> torch.Tensor:
         return self.processor(pictures, return_tensors="pt")["pixel_values"]
-
-
-def _decode(image_id: int, content: bytes) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(content)).convert("RGB")
-    except (OSError, ValueError) as error:
-        raise InputError(f"image {image_id} cannot be decoded ({error}): replace it in the file of pictures") from error

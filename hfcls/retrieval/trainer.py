@@ -107,7 +107,7 @@ class RetrievalTrainer(ClassifierTrainer):
         (`image_to_text_`), and the loss of random batches of pairs. Without any pair, there is only the speed.
         """
         begun = time.time()
-        image_features, text_features = self._encode(ImageRows(pool.split.images)), self._encode(TextRows(pool.tokens))
+        image_features, text_features = self._encode(ImageRows(pool.split)), self._encode(TextRows(pool.tokens))
         images, texts = search(text_features, image_features), search(image_features, text_features)
         described = pool.split.annotated
         metrics = {}

@@ -162,15 +162,14 @@ def _train_and_test(trainer: RetrievalTrainer, setup: RetrievalSetup, arguments,
     if training:
         results |= trainer.train(resume_from_checkpoint=training_args.resume_from_checkpoint).metrics
         results |= chosen_evaluation(trainer) | _start(trainer)
+        trainer.save_model()  # before the test pictures are read: one of them may be torn
+        trainer.save_state()
     found = trainer.search(Pool(setup.corpus.splits["test"], setup.tokens["test"]), "test")
     results |= found.metrics
     if arguments.zero_shot_dir is not None:
         results |= measure_zero_shot(
             trainer.model, setup.processor, arguments.zero_shot_dir, arguments.prompt, training_args
         )
-    if training:
-        trainer.save_model()
-        trainer.save_state()
     trainer.end()
     if training_args.process_index != 0:
         return results

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch.nn.functional import normalize
 from transformers import ChineseCLIPModel, ChineseCLIPProcessor, TrainingArguments
 
 from hfcls.errors import InputError
+from hfcls.retrieval.pictures import decode
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
@@ -61,7 +61,9 @@ def measure_zero_shot(
         prompts = normalize(model.get_text_features(**texts.to(device)).pooler_output, dim=-1)
         for start in range(0, len(paths), training_args.per_device_eval_batch_size):
             batch = paths[start : start + training_args.per_device_eval_batch_size]
-            inputs = processor.image_processor([_open(path) for path, _ in batch], return_tensors="pt").to(device)
+            inputs = processor.image_processor([decode(path, f"{path}:") for path, _ in batch], return_tensors="pt").to(
+                device
+            )
             features = model.get_image_features(**inputs).pooler_output
             answers = (features @ prompts.T).argmax(dim=1).tolist()
             right += sum(answer == number for answer, (_, number) in zip(answers, batch, strict=True))
@@ -70,10 +72,3 @@ def measure_zero_shot(
         "zero_shot_pictures": len(paths),
         "zero_shot_classes": len(classes),
     }
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        return Image.open(path).convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path}: no picture that Pillow can read; replace or remove it") from error

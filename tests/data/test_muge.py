@@ -52,6 +52,7 @@ def test_pictures_stay_the_bytes_of_their_files_and_rows_keep_their_order(folder
     texts = prepare("texts", folder, tmp_path / "cache")
     for split in SPLITS:
         assert {row["id"]: row["image"] for row in images[split]} == PICTURES
+        assert images[split]["line"][:] == [1, 2]
         assert [row["text"] for row in texts[split]] == ["深色的图片", "一张图片"]
         assert [row["image_ids"] for row in texts[split]] == [[7], [7, 9]]  # several texts of 7, several images of 2
 

@@ -2,23 +2,26 @@
 
 import base64
 import importlib.util
+import io
 import json
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import ChineseCLIPModel, pipeline
+from transformers import AutoProcessor, ChineseCLIPModel, pipeline
 
 from hfcls.data.muge import MUGE
 from hfcls.errors import InputError
 from hfcls.hub import files_to_push
 from hfcls.retrieval.zero_shot import find_pictures
 from tests.hub_server import serve_hub
-from tests.test_baselines import run
+from tests.test_baselines import ROOT, run
 from tests.test_pushed_baselines import PUSH
 
 FLAGS = (
@@ -73,15 +76,34 @@ def test_results(finished, texts_of_test):
     assert results["start_recall_at_1"] == evaluations[0]["eval_recall_at_1"]
     assert results["zero_shot_accuracy"] in (0, 0.5, 1) and results["zero_shot_classes"] == 2
 
-    # predictions.jsonl gives the recall that was reported.
+
+def test_predictions_are_the_ten_nearest_and_give_the_recall_that_was_reported(finished, texts_of_test):
+    """Against the model as anyone loads it, all cosines at once, and recall counted a text at a time."""
+    output_dir, results = finished
+    images = MUGE("images").as_dataset()["test"]
+    model, processor = ChineseCLIPModel.from_pretrained(output_dir).eval(), AutoProcessor.from_pretrained(output_dir)
+    with torch.no_grad():
+        outputs = model(
+            **processor.tokenizer(texts_of_test["text"][:], padding=True, return_tensors="pt"),
+            **processor.image_processor([Image.open(io.BytesIO(one)) for one in images["image"]], return_tensors="pt"),
+        )
+    cosines = (outputs.text_embeds @ outputs.image_embeds.T).numpy()
+
+    answers = {row["id"]: row["image_ids"] for row in texts_of_test}
     found = [json.loads(line) for line in (output_dir / "predictions.jsonl").read_text().splitlines()]
-    assert [row["text_id"] for row in found] == list(texts_of_test["id"])
+    assert [row["text_id"] for row in found] == list(answers)
+    place = {image_id: row for row, image_id in enumerate(images["id"])}
+    for row, of_text in zip(found, cosines, strict=True):
+        assert len(row["image_ids"]) == len({*row["image_ids"]}) == 10
+        chosen = of_text[[place[image_id] for image_id in row["image_ids"]]]
+        np.testing.assert_allclose(chosen, np.sort(of_text)[:-11:-1], atol=1e-5)
+
+    recalls = {}
     for k in (1, 5, 10):
-        hits = [
-            bool({*row["image_ids"][:k]} & {*ids}) for row, ids in zip(found, texts_of_test["image_ids"], strict=True)
-        ]
-        assert results[f"test_recall_at_{k}"] == np.mean(hits)
-    assert all(len({*row["image_ids"]}) == 10 for row in found)
+        right = sum(any(one in row["image_ids"][:k] for one in answers[row["text_id"]]) for row in found)
+        recalls[f"recall_at_{k}"] = right / len(answers)
+    recalls["mean_recall"] = sum(recalls.values()) / 3
+    assert {name: results[f"test_{name}"] for name in recalls} == pytest.approx(recalls, rel=1e-12)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cn_clip") is None, reason="needs cn-clip (extra cn-clip)")
@@ -168,30 +190,88 @@ def test_a_run_that_falls_below_its_start_says_so(finished, tmp_path):
         write_report(tmp_path)
 
 
-def test_unknown_answers_give_predictions_and_no_recall(tmp_path, monkeypatch, finished):
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    builders = {part: MUGE(part) for part in ("images", "texts")}
-    for builder in builders.values():
-        builder.download_and_prepare()
-    for split, name in (("train", "train"), ("validation", "valid"), ("test", "test")):
-        images = builders["images"].as_dataset()[split].select(range(12))
-        lines = [f"{row['id']}\t{base64.b64encode(row['image']).decode()}\n" for row in images]
-        (corpus / f"{name}_imgs.tsv").write_text("".join(lines))
+@pytest.fixture
+def corpus(tmp_path):
+    """A folder with twelve pictures of a split, three of which two texts describe; the answers of test are unknown."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for name in ("train", "valid", "test"):
+        grey = [picture_file(Image.new("L", (32, 16), 20 * number)) for number in range(12)]
+        write_pictures(folder / f"{name}_imgs.tsv", grey)
         ids = [[], []] if name == "test" else [[0, 1], [2]]
         rows = [{"text_id": row, "text": f"图{row}", "image_ids": ids[row]} for row in range(2)]
-        (corpus / f"{name}_texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (folder / f"{name}_texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def picture_file(picture, kind="PNG"):
+    content = io.BytesIO()
+    picture.save(content, kind)
+    return content.getvalue()
+
+
+def write_pictures(path, contents):
+    lines = [f"{number}\t{base64.b64encode(content).decode()}\n" for number, content in enumerate(contents)]
+    path.write_text("".join(lines))
+
+
+def test_unknown_answers_give_predictions_and_no_recall(corpus, tmp_path, monkeypatch, finished):
     flags = f"--evaluate_only {finished[0]} --data_dir {corpus}"
     results = run("muge_clip.py", flags, tmp_path / "out", monkeypatch)
     assert not any("recall" in name for name in results)
     assert len((tmp_path / "out" / "predictions.jsonl").read_text().splitlines()) == 2
     assert "send predictions.jsonl" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
-    bad = (corpus / "test_imgs.tsv").read_text().splitlines()
-    bad[3] = f"3\t{base64.b64encode(b'no picture').decode()}"
-    (corpus / "test_imgs.tsv").write_text("\n".join(bad) + "\n")
+
+def jpeg_cut_in_half():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    content = picture_file(Image.fromarray(noise), "JPEG")
+    return content[: len(content) // 2]
+
+
+def png_that_does_not_unpack():
+    """Every checksum is right."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 32, 16, 8, 0, 0, 0, 0)
+    chunks = [header, b"IDAT no zlib stream", b"IEND"]
+    framed = [struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+TORN = {
+    "no picture": (b"no picture", "no format that Pillow knows"),
+    "jpeg": (jpeg_cut_in_half(), "image file is truncated"),
+    "png": (png_that_does_not_unpack(), "broken data stream"),
+}
+
+
+@pytest.mark.parametrize(("kind", "split"), [("no picture", "test"), ("jpeg", "valid"), ("png", "test")])
+def test_a_torn_picture_is_one_line_with_file_and_line(kind, split, corpus, tmp_path, monkeypatch, capsys):
+    content, message = TORN[kind]
+    pictures = [picture_file(Image.new("L", (32, 16)))] * 12
+    write_pictures(corpus / f"{split}_imgs.tsv", [*pictures[:3], content, *pictures[3:]])
+    flags = f"--from_scratch tiny --num_train_epochs 1 --dataloader_num_workers 0 --data_dir {corpus}"
     with pytest.raises(SystemExit, match="2"):
-        run("muge_clip.py", flags, tmp_path / "bad", monkeypatch)
+        run("muge_clip.py", flags, tmp_path / "out", monkeypatch)
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith(f"error: {corpus}/{split}_imgs.tsv:4: image 3 cannot be read ({message}")
+    assert error.endswith("; replace or remove it")
+    # What was learned is not lost to a picture that is only read after the training.
+    assert (tmp_path / "out" / "model.safetensors").exists() == (kind == "png")
+
+
+def test_a_torn_picture_in_a_worker_is_one_line_too(corpus, tmp_path):
+    pictures = [picture_file(Image.new("L", (32, 16)))] * 12
+    write_pictures(corpus / "train_imgs.tsv", [TORN["jpeg"][0], *pictures])
+    flags = f"--from_scratch tiny --max_steps 2 --dataloader_num_workers 2 --data_dir {corpus} --use_cpu"
+    done = subprocess.run(
+        [sys.executable, ROOT / "recipes" / "muge_clip.py", *flags.split(), "--output_dir", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr and "DataLoader" not in done.stderr
+    error = done.stderr.strip().splitlines()[-1]
+    assert error.startswith(f"error: {corpus}/train_imgs.tsv:1: image 0 cannot be read (image file is truncated")
 
 
 @pytest.mark.parametrize(

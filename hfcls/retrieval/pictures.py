@@ -1,0 +1,46 @@
+"""Reading pictures that may be torn."""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from hfcls.errors import InputError
+
+# What Pillow raises for files that are torn or worse.
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+def decode(file: Path | BinaryIO, where: str) -> Image.Image:
+    """The picture in `file` as RGB; `where` begins the message if there is none.
+
+    Raises:
+        InputError: it cannot be read to its end.
+    """
+    try:
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except UNREADABLE as error:
+        raise unreadable(where, error) from error
+
+
+def check(file: BinaryIO, where: str) -> None:
+    """Reads the header of a picture, and the checksums where there are some; the pixels are left alone.
+
+    Raises:
+        InputError: it is no picture.
+    """
+    try:
+        Image.open(file).verify()
+    except UNREADABLE as error:
+        raise unreadable(where, error) from error
+
+
+def unreadable(where: str, error: Exception) -> InputError:
+    """`where`, and in one line what is wrong and what to do."""
+    reason = (
+        "no format that Pillow knows" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+    )
+    return InputError(f"{where} cannot be read ({reason or type(error).__name__:.120}); replace or remove it")
