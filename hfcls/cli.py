@@ -217,13 +217,12 @@ def _sweep(options: argparse.Namespace, recipe_flags: list[str]) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from hfcls.report.comparison import compare
-    from hfcls.report.comparison_page import markdown, write_comparison
+    from hfcls.report import write_comparison
 
-    comparison = compare(options.runs)
+    page, tables = write_comparison(options.runs, options.output)
     if options.markdown:
-        print(markdown(comparison) + "\n")
-    print(f"comparison: {write_comparison(comparison, options.output)}")
+        print(tables + "\n")
+    print(f"comparison: {page}")
     return 0
 
 

@@ -20,6 +20,8 @@ from hfcls.errors import InputError
 LAUNCHER = [sys.executable, "-m", "accelerate.commands.launch"]  # of this environment, whatever PATH says
 ENDING_SECONDS = 30  # that an interrupted run gets before it is killed
 
+# Of a finished run, as far as it has them: those of a classifier, of a retrieval run.
+_SHOWN = ("test_accuracy", "test_f1", "eval_recall_at_1", "test_recall_at_1")
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]+")  # what would be awkward in the name of a folder
 
 
@@ -117,12 +119,11 @@ def run_sweep(
 
     finished = [run.folder for run in runs if run not in failed]
     if finished:
-        from hfcls.report.comparison import compare
-        from hfcls.report.comparison_page import markdown, write_comparison
+        from hfcls.report import write_comparison
 
-        comparison = compare(finished)
-        print(f"\n{markdown(comparison)}")
-        print(f"comparison: {write_comparison(comparison, Path(output_dir, 'comparison.html'))}")
+        page, tables = write_comparison(finished, Path(output_dir, "comparison.html"))
+        print(f"\n{tables}")
+        print(f"comparison: {page}")
     if failed:
         print(f"failed: {', '.join(run.name for run in failed)}")
     return len(failed)
@@ -212,7 +213,7 @@ def _is_finished(folder: Path) -> bool:
 
 def _result(folder: Path) -> str:
     results = json.loads((folder / "all_results.json").read_bytes())
-    return ", ".join(f"{name} {results[name]:.4f}" for name in ("test_accuracy", "test_f1") if name in results)
+    return ", ".join(f"{name} {results[name]:.4f}" for name in _SHOWN if results.get(name) is not None)
 
 
 def _shown(command: list[str]) -> str:

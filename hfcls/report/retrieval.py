@@ -12,7 +12,7 @@ from hfcls.report.thumbnails import check_pngs
 EXAMPLES = "examples.json"  # marks the folder of a retrieval run, too
 
 _KS = (1, 5, 10)
-_NAMES = [f"recall_at_{k}" for k in _KS]
+RECALLS = (*(f"recall_at_{k}" for k in _KS), "mean_recall")  # names in all_results.json, after their beginning
 _STYLES = ("s1", "s2", "s3")
 _CURVES = (
     ("Recall, text to image", 1, [(f"eval_recall_at_{k}", f"at {k}", s) for k, s in zip(_KS, _STYLES, strict=True)]),
@@ -30,7 +30,7 @@ _TABLE = {  # whose queries are searched for, and the beginning of their names i
     "validation texts": "eval_",
     "validation pictures": "eval_image_to_text_",
 }
-_RESULTS = {f"{start}{name}": OPTIONAL_NUMBER for start in _TABLE.values() for name in (*_NAMES, "mean_recall")} | {
+_RESULTS = {f"{start}{name}": OPTIONAL_NUMBER for start in _TABLE.values() for name in RECALLS} | {
     name: OPTIONAL_NUMBER
     for name in (
         *("start_recall_at_1", "zero_shot_accuracy", "zero_shot_pictures", "zero_shot_classes"),
@@ -100,7 +100,7 @@ def render(run: RetrievalRun) -> str:
     results, test = run.results, run.about["data"]["splits"]["test"]
     recalls = []
     for title, start in _TABLE.items():
-        values = [results[f"{start}{name}"] for name in (*_NAMES, "mean_recall")]
+        values = [results[f"{start}{name}"] for name in RECALLS]
         if values[0] is not None:
             recalls.append((title, values))
     start, chosen = results["start_recall_at_1"], results["eval_recall_at_1"]

@@ -60,6 +60,7 @@ def describe_data(setup) -> dict:
             "rows": len(split.texts),
             "images": len(split.images),
             "pairs": len(split.pairs),
+            "answered": dict(zip(("images", "texts"), (len(np.unique(rows)) for rows in split.pairs.T), strict=True)),
             "labels": {},
             "length": length_summary(setup.lengths[name]),
         }

@@ -12,8 +12,9 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from hfcls import cli
 from hfcls.errors import InputError
+from hfcls.report import write_comparison
 from hfcls.report.comparison import compare
-from hfcls.report.comparison_page import markdown, render, write_comparison
+from hfcls.report.comparison_page import markdown, render
 from hfcls.statistics import bootstrap_intervals
 
 NAMES = ["财经", "体育", "游戏"]
@@ -347,7 +348,7 @@ def test_runs_that_cannot_be_read(make_run, tmp_path):
     with pytest.raises(InputError, match="run.json: No such file"):
         compare([folder, tmp_path / "nowhere"])
     with pytest.raises(InputError, match="Is a directory"):
-        write_comparison(compare([folder]), tmp_path)
+        write_comparison([folder], tmp_path)
     (folder / "all_results.json").write_text('{"test_accuracy": 0.1, "test_f1": 0.1, "test_roc_auc": 0.1}')
     with pytest.raises(InputError, match="stale"):
         compare([folder])

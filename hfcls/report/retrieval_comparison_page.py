@@ -1,0 +1,59 @@
+"""A comparison of retrieval runs as one HTML file that needs nothing beside it, and as Markdown tables."""
+
+import math
+
+from hfcls.report.comparison_parts import (
+    common,
+    cost_texts,
+    curves,
+    printable,
+    score_text,
+    seed_table,
+    table,
+    value_text,
+    whiskers,
+)
+from hfcls.report.page import environment
+from hfcls.report.retrieval_comparison import METRICS, RetrievalComparison
+
+_PLACES = ("at 1", "at 5", "at 10", "mean")
+TITLES = [f"{way} {place}" for way in ("text to image", "image to text") for place in _PLACES]  # of METRICS
+_CURVES = (
+    ("Recall at 1, text to image", "eval_recall_at_1", 1),
+    ("Recall at 1, image to text", "eval_image_to_text_recall_at_1", 1),
+    ("Validation loss", "eval_loss", math.inf),
+)
+
+
+def render(comparison: RetrievalComparison) -> str:
+    """The page as text."""
+    drawn = [curves(comparison, title, logged, high=high) for title, logged, high in _CURVES]
+    first = METRICS[0]
+    intervals = {one.name: (one.scores[first], *one.intervals[first]) for one in comparison.runs}
+    return (
+        environment()
+        .get_template("retrieval_comparison.html")
+        .render(
+            **common(comparison),
+            metrics=dict(zip(METRICS, TITLES, strict=True)),
+            whiskers=whiskers(intervals),
+            curves=[plot for plot in drawn if plot is not None],
+        )
+    )
+
+
+def markdown(comparison: RetrievalComparison) -> str:
+    """The table of runs and that of means over seeds."""
+    duration = environment().filters["duration"]
+    header = [title if title.endswith("mean") else f"{title} (95 %)" for title in TITLES]
+    lines = [["run", *comparison.settings, *header, "training", "pairs/s", "parameters"]]
+    for one in comparison.runs:
+        scores = [score_text(value, one.intervals.get(metric)) for metric, value in one.scores.items()]
+        lines.append([one.name, *map(value_text, one.settings.values()), *scores, *cost_texts(one, duration)])
+    tables = [f"Recall on {comparison.split}\n\n{table(lines)}", *seed_table(comparison, TITLES)]
+    tables += [
+        f"{one.name}: not comparable with {comparison.best.name}, {one.refusal}"
+        for one in comparison.runs
+        if one.refusal
+    ]
+    return printable("\n\n".join(tables))
