@@ -21,6 +21,7 @@ TITLES = [f"{way} {place}" for way in ("text to image", "image to text") for pla
 _CURVES = (
     ("Recall at 1, text to image", "eval_recall_at_1", 1),
     ("Recall at 1, image to text", "eval_image_to_text_recall_at_1", 1),
+    ("Mean recall, text to image", "eval_mean_recall", 1),
     ("Validation loss", "eval_loss", math.inf),
 )
 

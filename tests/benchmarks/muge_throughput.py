@@ -1,15 +1,20 @@
 """Pairs per second of contrastive training: the recipe against a bare loop, and ChineseCLIPModel against cn-clip.
 
     python tests/benchmarks/muge_throughput.py recipe     the Trainer with its decoding against the same tensors, ready
+    python tests/benchmarks/muge_throughput.py overlap    an epoch over JPEG files, decoded by workers and without any
     python tests/benchmarks/muge_throughput.py cn-clip    one step of cn-clip's model.py against one of ours, ViT-B/16
 
-By turns in one process, so that the ratios hold on a busy machine. The second needs cn-clip (pip install --no-deps
-cn-clip six) and 6 GB of memory; it computes in float32 and, where the processor has bfloat16, in that as well. cn-clip
-fills every caption up to 52 tokens; ours is cut to the longest of its batch, captions being as long as MUGE's.
+By turns in one process, so that the ratios hold on a busy machine. `overlap` wants a core that the model leaves free
+(OMP_NUM_THREADS=1 on two). The last needs cn-clip (pip install --no-deps cn-clip six) and 6 GB of memory; it computes
+in float32 and, where the processor has bfloat16, in that as well. cn-clip fills every caption up to 52 tokens; ours is
+cut to the longest of its batch, captions being as long as MUGE's.
 """
 
 import argparse
+import base64
+import io
 import itertools
+import json
 import logging
 import statistics
 import sys
@@ -18,9 +23,11 @@ import time
 import types
 from pathlib import Path
 
+import datasets
 import numpy as np
 import torch
 import transformers
+from PIL import Image, ImageFilter
 from torch.nn.functional import cross_entropy
 from transformers import ChineseCLIPConfig, ChineseCLIPModel
 
@@ -30,6 +37,7 @@ from hfcls.retrieval import training as retrieval  # noqa: E402
 from hfcls.retrieval.arguments import RetrievalArguments  # noqa: E402
 from hfcls.retrieval.contrastive import contrastive_loss  # noqa: E402
 from hfcls.retrieval.corpus import load_retrieval_corpus  # noqa: E402
+from hfcls.retrieval.trainer import RetrievalTrainer  # noqa: E402
 
 BATCH_SIZE = 64
 CAPTION_LENGTHS = (6, 20)  # tokens with [CLS] and [SEP]; MUGE's queries have some ten characters
@@ -46,27 +54,30 @@ class Clock(transformers.TrainerCallback):
         self.ended = time.perf_counter()
 
 
+def build(folder: str, steps: int, workers: int, data_dir: str | None) -> tuple[RetrievalTrainer, Clock]:
+    """The Trainer of the recipe, of a model from scratch, as it is for `steps` steps after the first."""
+    flags = f"--from_scratch mini --max_steps {steps + 1} --eval_strategy no --save_strategy no --bf16 False"
+    flags += f" --per_device_train_batch_size {BATCH_SIZE} --learning_rate 1e-3 --disable_tqdm True"
+    flags += f" --dataloader_num_workers {workers} --logging_steps {steps + 2} --output_dir {folder}/out"
+    argv = flags.split() + (["--data_dir", data_dir] if data_dir else [])
+    arguments, training_args = parse(
+        RetrievalArguments, task="muge_clip", description="", defaults=lambda given: {}, argv=argv
+    )
+    corpus = load_retrieval_corpus(arguments, training_args)
+    setup = retrieval.build(arguments, training_args, corpus, default="")
+    trainer, clock = retrieval.build_trainer(setup, arguments, training_args), Clock()
+    trainer.add_callback(clock)
+    return trainer, clock
+
+
 def recipe(options: argparse.Namespace) -> None:
     """The Trainer, pictures decoded by its workers, against a loop over batches that are tensors already."""
-    flags = f"--from_scratch mini --max_steps {options.steps + 1} --eval_strategy no --save_strategy no --bf16 False"
-    flags += f" --per_device_train_batch_size {BATCH_SIZE} --learning_rate 1e-3 --disable_tqdm True"
-    flags += f" --dataloader_num_workers {options.workers} --logging_steps {options.steps + 2}"
-    if options.data_dir:
-        flags += f" --data_dir {options.data_dir}"
     ratios = []
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            argv = [*flags.split(), "--output_dir", f"{folder}/out"]
-            arguments, training_args = parse(
-                RetrievalArguments, task="muge_clip", description="", defaults=lambda given: {}, argv=argv
-            )
-            corpus = load_retrieval_corpus(arguments, training_args)
-            setup = retrieval.build(arguments, training_args, corpus, default="")
-            trainer = retrieval.build_trainer(setup, arguments, training_args)
+            trainer, clock = build(folder, options.steps, options.workers, options.data_dir)
             batches = list(itertools.islice(trainer.get_train_dataloader(), options.steps + 1))
-            bare = bare_loop(setup.model, trainer.relations, batches)
-            clock = Clock()
-            trainer.add_callback(clock)
+            bare = bare_loop(trainer.model, trainer.relations, batches)
             trainer.train()
             ours = options.steps * BATCH_SIZE / (clock.ended - clock.begun)
         ratios.append(ours / bare)
@@ -89,6 +100,45 @@ def bare_loop(model: ChineseCLIPModel, relations, batches: list[dict]) -> float:
         optimizer.step()
         optimizer.zero_grad()
     return (len(batches) - 1) * BATCH_SIZE / (time.perf_counter() - begun)
+
+
+def overlap(options: argparse.Namespace) -> None:
+    """How much of the time that decoding takes is hidden behind the model: all of it, if there are cores enough."""
+    hidden = []
+    with tempfile.TemporaryDirectory() as folder:
+        datasets.config.HF_DATASETS_CACHE = Path(folder) / "cache"
+        write_jpegs(Path(folder) / "corpus", (options.steps + 1) * BATCH_SIZE, options.side)
+        for number in range(options.rounds):
+            seconds = {}
+            for workers in (0, options.workers):
+                trainer, clock = build(f"{folder}/{number}/{workers}", options.steps, workers, f"{folder}/corpus")
+                if workers == 0:
+                    begun = time.perf_counter()
+                    pairs = sum(len(batch["pixel_values"]) for batch in trainer.get_train_dataloader())
+                    decoding = (time.perf_counter() - begun) * options.steps * BATCH_SIZE / pairs
+                trainer.train()
+                seconds[workers] = clock.ended - clock.begun
+            hidden.append((seconds[0] - seconds[options.workers]) / decoding)
+            times = ", ".join(f"{value:.2f} s with {workers} workers" for workers, value in seconds.items())
+            print(f"decoding alone {decoding:.2f} s, the epoch {times}: {hidden[-1]:.0%} of the decoding hidden")
+    print(f"median {statistics.median(hidden):.0%} (at least 70 %)")
+    sys.exit(statistics.median(hidden) < 0.7)
+
+
+def write_jpegs(folder: Path, count: int, side: int) -> None:
+    """A corpus of pictures with shapes and noise, `side` pixels wide and high, each with a text."""
+    random = np.random.default_rng(0)
+    folder.mkdir()
+    for split, pictures in (("train", count), ("valid", 2), ("test", 2)):
+        with (folder / f"{split}_imgs.tsv").open("w") as images, (folder / f"{split}_texts.jsonl").open("w") as texts:
+            for number in range(pictures):
+                coarse = Image.fromarray(random.integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize((side, side))
+                fine = Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8))
+                content = io.BytesIO()
+                Image.blend(coarse, fine.filter(ImageFilter.BoxBlur(1)), 0.3).save(content, "JPEG", quality=90)
+                images.write(f"{number}\t{base64.b64encode(content.getvalue()).decode()}\n")
+                row = {"text_id": number, "text": f"第{number}张图片", "image_ids": [number]}
+                texts.write(json.dumps(row) + "\n")
 
 
 def against_cn_clip(options: argparse.Namespace) -> None:
@@ -175,16 +225,17 @@ def cn_clip_model() -> torch.nn.Module:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["recipe", "cn-clip"])
+    parser.add_argument("what", choices=["recipe", "overlap", "cn-clip"])
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=5, help="recipe: how often both are timed")
-    parser.add_argument("--workers", type=int, default=2, help="recipe: processes that decode")
+    parser.add_argument("--rounds", type=int, default=5, help="recipe, overlap: how often both are timed")
+    parser.add_argument("--workers", type=int, default=2, help="recipe, overlap: processes that decode")
+    parser.add_argument("--side", type=int, default=800, help="overlap: of the pictures, in pixels")
     parser.add_argument("--data_dir", help="recipe: a corpus instead of the generated sample")
     parser.add_argument("--batch_size", type=int, default=8, help="cn-clip: pairs of a step")
     options = parser.parse_args()
     logging.disable(logging.INFO)
     np.random.seed(0)
-    (recipe if options.what == "recipe" else against_cn_clip)(options)
+    {"recipe": recipe, "overlap": overlap, "cn-clip": against_cn_clip}[options.what](options)
 
 
 if __name__ == "__main__":

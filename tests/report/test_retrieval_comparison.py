@@ -3,16 +3,18 @@
 import json
 import math
 import re
+import sys
 
 import numpy as np
 import pytest
 
-from hfcls import cli
+from hfcls import cli, sweep
 from hfcls.errors import InputError
 from hfcls.report import write_comparison
 from hfcls.report.retrieval_comparison import METRICS, compare
 from hfcls.report.retrieval_comparison_page import markdown, render
 from tests.report.test_comparison import HOSTILE, Page
+from tests.test_sweep import LAUNCHER
 
 TEXTS, IMAGES = 100, 600
 
@@ -69,6 +71,7 @@ def _history(recalls):
             "eval_recall_at_1": recall,
             "eval_accuracy": recall,
             "eval_image_to_text_recall_at_1": recall / 2,
+            "eval_mean_recall": recall,
             "eval_loss": 3 - recall,
             "step": 10 * epoch,
             "epoch": float(epoch),
@@ -87,15 +90,15 @@ def test_recalls_intervals_and_the_order(make_run):
     comparison = compare([make_run("weak", 0.25), make_run("strong", 0.36, learning_rate=1e-4)])
     assert [one.name for one in comparison.runs] == ["strong", "weak"] and comparison.best.name == "strong"
     header, strong, weak = Page(render(comparison)).tables["runs"]
-    assert header[:4] == ["run", "text to image at 1", "", "text to image at 5"]
+    assert header[:5] == ["run", "text to image at 1", "", "learning_rate", "text to image at 5"]
     for row, recall in ((strong, 0.36), (weak, 0.25)):
-        shown = [row[1], *row[3:10]]
+        shown = [row[1], *row[4:11]]
         expected = [recall, recall**0.5, recall**0.25]
         for place, value in enumerate([*expected, np.mean(expected)] * 2):
             low, high = _wilson(value, TEXTS if place < 4 else IMAGES)
             interval = "" if place in (3, 7) else f" {low:.4f} – {high:.4f}"
             assert shown[place] == f"{value:.4f}{interval}"
-    assert strong[10:] == ["0.0001", "1 min 15 s", "1,236", "188,000,000"]
+    assert strong[3] == "0.0001" and strong[11:] == ["1 min 15 s", "1,236", "188,000,000"]
     assert comparison.settings == ["learning_rate"]
 
 
@@ -117,9 +120,14 @@ def test_curves_of_both_ways_and_the_loss(make_run):
     a = make_run("a", 0.3, history=_history([0.1, 0.2, 0.3]))
     b = make_run("b", 0.4, history=_history([0.1, 0.4]), learning_rate=1e-4)
     page = render(compare([a, b, make_run("untrained", 0.2, learning_rate=None)]))
-    for title in ("Recall at 1, text to image", "Recall at 1, image to text", "Validation loss"):
+    for title in (
+        "Recall at 1, text to image",
+        "Recall at 1, image to text",
+        "Mean recall, text to image",
+        "Validation loss",
+    ):
         assert f"<h3>{title}</h3>" in page
-    assert page.count('<path class="line"') == 6
+    assert page.count('<path class="line"') == 8
     assert {("0", "0.1000"), ("1", "0.4000"), ("2", "0.1500"), ("2", "2.7000")} <= set(
         re.findall(r"<title>(\d): (\d\.\d+)</title>", page)
     )
@@ -171,3 +179,24 @@ def test_the_command_writes_the_page_and_nothing_of_a_run_is_taken_for_html(make
     page = Page(source)
     assert {tag for tag, _ in page.tags}.isdisjoint({"script", "img", "b<"}) and HOSTILE in page.text
     assert "http" not in source.replace("http-equiv", "")
+
+
+RECIPE = """
+import shutil, sys
+flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+shutil.copytree(f"made/{flags['--seed']}", flags["--output_dir"], dirs_exist_ok=True)
+"""
+
+
+def test_a_sweep_ends_in_the_page(make_run, tmp_path, monkeypatch, capsys):
+    for seed in (1, 2):
+        make_run(f"made/{seed}", 0.2 + seed / 10, seed=seed)
+    (tmp_path / "recipe.py").write_text(RECIPE)
+    (tmp_path / "launcher.py").write_text(LAUNCHER)
+    monkeypatch.setattr(sweep, "LAUNCHER", [sys.executable, str(tmp_path / "launcher.py")])
+    monkeypatch.chdir(tmp_path)
+    assert sweep.run_sweep("recipe.py", ["--seed", "1,2"], "out") == 0
+    printed = capsys.readouterr().out
+    assert "seed=1: eval_recall_at_1 0.3000, test_recall_at_1 0.3000 after" in printed
+    assert "| 2 | 0.3500 ± 0.0707 |" in printed and "comparison: out/comparison.html" in printed
+    assert "Over seeds" in (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
