@@ -76,6 +76,28 @@ def test_four_parts_of_16_are_one_batch_of_64(whole, tmp_path):
     assert np.abs(apart["gradients"] - whole["gradients"]).max() > 1e-3  # separate losses are something else
 
 
+def test_activation_checkpointing_changes_nothing(whole, tmp_path):
+    flags = "--per_device_train_batch_size 16 --contrastive_accumulation 4 --activation_checkpointing"
+    assert worker.build(tmp_path, flags).args.activation_checkpointing
+    assert_equal(worker.measure(tmp_path / "out", flags), whole)
+
+
+@pytest.mark.parametrize("step", [2, 4], ids=["inside the first epoch", "inside the second"])
+def test_a_resumed_run_ends_in_the_weights_of_a_whole_one(step, tmp_path):
+    """Order of the pairs, movements of the pictures, masks and dropout are those that they would have been."""
+    flags = "--per_device_train_batch_size 100 --train_sampling_strategy random --augment True --patch_masking 0.3 "
+    flags += "--contrastive_accumulation 2 --max_steps 5 --save_strategy steps --save_steps 1 --save_total_limit 9"
+    trainer = worker.build(tmp_path / "out", flags)
+    assert len(trainer.get_train_dataloader()) == 3
+    trainer.train()
+    weights = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    resumed = worker.build(tmp_path / "out", f"{flags} --resume_from_checkpoint {tmp_path}/out/checkpoint-{step}")
+    resumed.train(resume_from_checkpoint=resumed.args.resume_from_checkpoint)
+    assert resumed.state.global_step == 5
+    for name, tensor in resumed.model.state_dict().items():
+        assert torch.equal(tensor, weights[name]), name
+
+
 def test_two_processes_are_one(whole, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
