@@ -15,6 +15,7 @@ from hfcls.report.comparison_parts import (
 from hfcls.report.figures import shade_paths
 from hfcls.report.page import environment
 
+METRICS = {"accuracy": "test accuracy", "f1": "macro F1", "roc_auc": "ROC-AUC"}
 MATRICES = 24  # settings whose confusion matrix is shown
 PICTURE = 150  # width of each in pixels
 
@@ -28,7 +29,7 @@ def render(comparison: Comparison) -> str:
         environment()
         .get_template("comparison.html")
         .render(
-            **common(comparison),
+            **common(comparison, METRICS),
             whiskers=whiskers({one.name: (one.scores.accuracy, *one.scores.intervals["accuracy"]) for one in runs}),
             curves=curves(comparison, "Validation accuracy", "eval_accuracy", width=840, height=380),
             matrices=[
@@ -61,7 +62,7 @@ def markdown(comparison: Comparison) -> str:
                 *cost_texts(one, duration),
             ]
         )
-    tables = [table(lines), *seed_table(comparison, ["accuracy", "macro F1", "ROC-AUC"])]
+    tables = [table(lines), *seed_table(comparison, METRICS)]
     tables += [f"{one.name}: not tested against {best.name}, {one.refusal}" for one in comparison.runs if one.refusal]
     return printable("\n\n".join(tables))
 

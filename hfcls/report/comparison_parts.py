@@ -33,10 +33,11 @@ def write_page(page: str, path: str | Path) -> Path:
     return path
 
 
-def common(comparison) -> dict[str, object]:
-    """What the templates of all comparisons need."""
+def common(comparison, metrics: dict[str, str]) -> dict[str, object]:
+    """What comparison_base.html needs; `metrics` are those of the groups, and how they are called."""
     return {
         "comparison": comparison,
+        "metrics": metrics,
         "settings": [name for name in comparison.settings if name != "seed"],
         "repeated": repeated(comparison),
         "refused": [one for one in comparison.runs if one.refusal],
@@ -150,14 +151,14 @@ def cost_texts(one, duration: Callable[[float], str]) -> list[str]:
     ]
 
 
-def seed_table(comparison, titles: list[str]) -> list[str]:
-    """The Markdown table of means over seeds, `titles` being those of the metrics; empty where no seeds repeat."""
+def seed_table(comparison, metrics: dict[str, str]) -> list[str]:
+    """The Markdown table of means over seeds, `metrics` as in `common`; empty where no seeds repeat."""
     groups = repeated(comparison)
     if not groups:
         return []
-    lines = [[*groups[0].settings, "runs", *titles]]
+    lines = [[*groups[0].settings, "runs", *metrics.values()]]
     for group in groups:
-        means = [_mean_text(mean) for mean in group.means.values()]
+        means = [_mean_text(mean) for mean in map(group.means.get, metrics)]
         lines.append([*map(value_text, group.settings.values()), str(len(group.runs)), *means])
     return ["Mean ± standard deviation over seeds\n\n" + table(lines)]
 

@@ -16,8 +16,10 @@ from hfcls.report.comparison_parts import (
 from hfcls.report.page import environment
 from hfcls.report.retrieval_comparison import METRICS, RetrievalComparison
 
-_PLACES = ("at 1", "at 5", "at 10", "mean")
-TITLES = [f"{way} {place}" for way in ("text to image", "image to text") for place in _PLACES]  # of METRICS
+_TITLES = [
+    f"{way} {place}" for way in ("text to image", "image to text") for place in ("at 1", "at 5", "at 10", "mean")
+]
+_NAMED = dict(zip(METRICS, _TITLES, strict=True))
 _CURVES = (
     ("Recall at 1, text to image", "eval_recall_at_1", 1),
     ("Recall at 1, image to text", "eval_image_to_text_recall_at_1", 1),
@@ -35,8 +37,7 @@ def render(comparison: RetrievalComparison) -> str:
         environment()
         .get_template("retrieval_comparison.html")
         .render(
-            **common(comparison),
-            metrics=dict(zip(METRICS, TITLES, strict=True)),
+            **common(comparison, _NAMED),
             whiskers=whiskers(intervals),
             curves=[plot for plot in drawn if plot is not None],
         )
@@ -46,12 +47,12 @@ def render(comparison: RetrievalComparison) -> str:
 def markdown(comparison: RetrievalComparison) -> str:
     """The table of runs and that of means over seeds."""
     duration = environment().filters["duration"]
-    header = [title if title.endswith("mean") else f"{title} (95 %)" for title in TITLES]
+    header = [title if title.endswith("mean") else f"{title} (95 %)" for title in _TITLES]
     lines = [["run", *comparison.settings, *header, "training", "pairs/s", "parameters"]]
     for one in comparison.runs:
         scores = [score_text(value, one.intervals.get(metric)) for metric, value in one.scores.items()]
         lines.append([one.name, *map(value_text, one.settings.values()), *scores, *cost_texts(one, duration)])
-    tables = [f"Recall on {comparison.split}\n\n{table(lines)}", *seed_table(comparison, TITLES)]
+    tables = [f"Recall on {comparison.split}\n\n{table(lines)}", *seed_table(comparison, _NAMED)]
     tables += [
         f"{one.name}: not comparable with {comparison.best.name}, {one.refusal}"
         for one in comparison.runs
