@@ -3,9 +3,9 @@
 import torch
 from transformers import PreTrainedModel
 
+from hfcls.card_processor import CardProcessor
 from hfcls.data.dataset_cards import clean_card
 from hfcls.loading import load
-from hfcls.models.card_features import CardFeatureExtractor
 
 
 class DatasetCardClassifier:
@@ -18,18 +18,20 @@ class DatasetCardClassifier:
     The answers of a model trained with `--target both` also have `coarse` and `coarse_score`.
     """
 
-    def __init__(self, extractor: CardFeatureExtractor, model: PreTrainedModel):
-        self.extractor = extractor
+    def __init__(self, processor: CardProcessor, model: PreTrainedModel):
+        self.processor = processor
         self.model = model.eval()
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str) -> "DatasetCardClassifier":
+    def from_pretrained(cls, name_or_path: str, *, trust_remote_code: bool = False) -> "DatasetCardClassifier":
         """The model of a folder or of the Hub.
+
+        `trust_remote_code` allows its embedding model, if it was trained with one, to run code of its own.
 
         Raises:
             InputError: it is not there, or there is no network.
         """
-        return cls(*load(name_or_path, task="tabular-classification"))
+        return cls(*load(name_or_path, task="tabular-classification", trust_remote_code=trust_remote_code))
 
     @torch.inference_mode()
     def __call__(
@@ -50,7 +52,7 @@ class DatasetCardClassifier:
             downloads, size, num_rows: None or a negative number for what is not known; `size` in the unit of training.
         """
         numbers = [number if number is not None and number >= 0 else None for number in (downloads, size, num_rows)]
-        inputs = self.extractor([clean_card(card)], [name], *([number] for number in numbers))
+        inputs = self.processor([clean_card(card)], [name], *([number] for number in numbers))
         output = self.model(**{key: value.to(self.model.device) for key, value in inputs.items()})
         scores, order = output.logits[0].float().softmax(0).sort(descending=True)
         names = self.model.config.id2label

@@ -7,8 +7,9 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from hfcls.models.card_features import ABSENT, PAIR, CardTable, NgramBag
-from hfcls.models.card_fusion import CardFusionForSequenceClassification
+from hfcls.card_rows import CardRows
+from hfcls.models.card_features import ABSENT, LSA, PAIR, CardTable, NgramBag
+from hfcls.models.card_fusion import CardFusionForSequenceClassification, NgramLogits
 
 MIN_CARDS = 2  # that a feature must be in
 SCORE_SCALE = 3.0  # logits per unit of score, of a class with PRIOR_FLOOR above its share
@@ -78,34 +79,44 @@ def number_statistics(numbers: torch.Tensor) -> dict[str, list[float]]:
 
 
 @torch.no_grad()
-def fit_table(table: CardTable, cards: list[Card], batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
-    """Gives a table its words, their embeddings and the spread of similarities. `batches` are the cards, padded."""
-    fill(table.bag, *count_features(cards, below=PAIR))
-    size = table.components.shape[1]
-    features = matrix((table.bag(*batch) for batch in batches), len(table.components))
-    table.components.copy_(torch.from_numpy(singular_vectors(features, size)))
-    similarities = torch.cat([table.similarities(*batch) for batch in batches])
+def fit_table(table: CardTable, rows: CardRows, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    """Gives a table the spread of similarities, and one that computes them itself its words and their embeddings.
+
+    `batches` are the cards of `rows`, padded.
+    """
+    similarities = rows.similarities
+    if table.embedding_model == LSA:
+        fill(table.bag, *count_features(rows.cards, below=PAIR))
+        size = table.components.shape[1]
+        features = matrix((table.bag(*batch) for batch in batches), len(table.components))
+        table.components.copy_(torch.from_numpy(singular_vectors(features, size)))
+        similarities = torch.cat([table.similarities(*batch) for batch in batches])
     table.mean.copy_(similarities.mean(0))
     std = similarities.std(0, correction=0)
     table.std.copy_(std.where(std > 1e-6, torch.ones_like(std)))  # tasks of which no word is known differ nowhere
 
 
 @torch.no_grad()
+def fit_prior(model: CardFusionForSequenceClassification, shares: np.ndarray) -> None:
+    """Tells the model how frequent each class is, from its `shares` in each card (cards, classes)."""
+    model.log_prior.copy_(torch.from_numpy(np.log(shares.mean(0) + PRIOR_FLOOR)))
+
+
+@torch.no_grad()
 def fit_bag(
-    model: CardFusionForSequenceClassification,
+    text: NgramLogits,
     cards: list[Card],
     batches: list[tuple[torch.Tensor, torch.Tensor]],
     shares: np.ndarray,
     penalty: float,
 ) -> None:
-    """Gives the model its features and the weights to start from: the regression of `shares` (cards, classes).
+    """Gives the bag its features and the weights to start from: the regression of `shares` (cards, classes).
 
     A class's score becomes a logit by a scale that falls with the root of its prior, which raises rare classes.
     """
-    fill(model.bag, *count_features(cards))
+    fill(text.bag, *count_features(cards))
     prior = shares.mean(0)
-    features = matrix((model.weighted_bag(*batch) for batch in batches), len(model.weight))
-    model.weight.copy_(torch.from_numpy(ridge_regression(features, shares - prior, penalty)))
-    model.bias.copy_(torch.from_numpy(prior))
-    model.class_scale.copy_(torch.from_numpy(SCORE_SCALE / np.sqrt(prior + PRIOR_FLOOR)))
-    model.log_prior.copy_(torch.from_numpy(np.log(prior + PRIOR_FLOOR)))
+    features = matrix((text.weighted_bag(*batch) for batch in batches), len(text.weight))
+    text.weight.copy_(torch.from_numpy(ridge_regression(features, shares - prior, penalty)))
+    text.bias.copy_(torch.from_numpy(prior))
+    text.class_scale.copy_(torch.from_numpy(SCORE_SCALE / np.sqrt(prior + PRIOR_FLOOR)))

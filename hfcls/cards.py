@@ -1,23 +1,31 @@
-"""From a corpus of dataset cards to batches, and the models that are trained on them."""
+"""The corpus of dataset cards, and the models that are trained on it."""
+
+import functools
+from pathlib import Path
 
 import datasets
 import numpy as np
-import torch
-from transformers import AutoConfig, TrainingArguments
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, TrainingArguments
 
 from hfcls import baselines
 from hfcls.card_arguments import CardArguments
 from hfcls.card_metrics import CardMetrics
-from hfcls.card_statistics import count_features, fit_bag, fit_table, number_statistics
+from hfcls.card_processor import CardProcessor
+from hfcls.card_rows import CardCollator, CardRows, all_similarities
+from hfcls.card_statistics import count_features, fit_bag, fit_prior, fit_table, number_statistics
+from hfcls.collators import text_collator
 from hfcls.corpus import Corpus, align_labels, load_corpus
 from hfcls.data.dataset_cards import DatasetCards
 from hfcls.errors import InputError
 from hfcls.loading import load, register_models
-from hfcls.models.card_features import PAIR, CardFeatureExtractor, CardTable, as_numbers, pad
+from hfcls.models.bert import bert_from_scratch
+from hfcls.models.card_features import LSA, PAIR, CardFeatureExtractor, pad
 from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification
 from hfcls.models.label_similarity import LabelSimilarityConfig, LabelSimilarityForSequenceClassification
 from hfcls.preprocessing import Rows
+from hfcls.sentence_embedder import SentenceEmbedder
 from hfcls.text_arguments import BaselineArguments
+from hfcls.tokenization import train_wordpiece_tokenizer
 from hfcls.training import Setup
 
 TASK = "tabular-classification"
@@ -49,60 +57,6 @@ def load_cards(arguments: CardArguments, training_args: TrainingArguments) -> Co
     return corpus
 
 
-class CardRows(torch.utils.data.Dataset):
-    """The rows of one split: the features of each card, counted once for all its rows, numbers and labels.
-
-    Attributes:
-        cards: features of the distinct cards.
-        card: of each row, its place in `cards`, (rows,).
-        lengths: features of each row's card, (rows,).
-        numbers: (rows, 3) with NaN for missing.
-        labels: (rows,).
-        table: what the model's `CardTable` makes of each row, (rows, N), once `tabulate` was called.
-    """
-
-    def __init__(self, split: datasets.Dataset, extractor: CardFeatureExtractor):
-        names = list(split["id"])
-        places = {name: place for place, name in enumerate(dict.fromkeys(names))}
-        texts = dict(zip(names, split["text"], strict=True))
-        # The first line of a text are the words of the name, which the extractor adds itself.
-        self.cards = [extractor.ngrams(texts[name].partition("\n")[2], name) for name in places]
-        self.card = np.array([places[name] for name in names])
-        self.lengths = np.array([len(self.cards[place][0]) for place in self.card])
-        self.numbers = as_numbers(zip(split["downloads"], split["size"], split["num_rows"], strict=True))
-        self.labels = np.asarray(split["label"], dtype=np.int64)
-
-    @torch.inference_mode()
-    def tabulate(self, table: CardTable) -> None:
-        """Computes once what every epoch would compute again."""
-        parts = [
-            table(
-                *pad([self.cards[place] for place in self.card[start : start + 16]]), self.numbers[start : start + 16]
-            )
-            for start in range(0, len(self), 16)
-        ]
-        self.table = torch.cat(parts).clone()
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, row: int) -> dict:
-        content = {"numbers": self.numbers[row], "table": self.table[row], "labels": self.labels[row]}
-        return {"card": self.cards[self.card[row]], **content}
-
-
-def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
-    """Rows of `CardRows` → `ngrams` and `counts` (B, L), `numbers` (B, 3), `table` (B, N), `labels` (B,)."""
-    ngrams, counts = pad([row["card"] for row in rows])
-    return {
-        "ngrams": ngrams,
-        "counts": counts,
-        "numbers": torch.stack([row["numbers"] for row in rows]),
-        "table": torch.stack([row["table"] for row in rows]),
-        "labels": torch.from_numpy(np.array([row["labels"] for row in rows])),
-    }
-
-
 def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Corpus) -> Setup:
     """The model that `--architecture` names, its statistics taken from train, or the saved one of `--evaluate_only`.
 
@@ -114,37 +68,94 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
         setup.test_metrics = CardMetrics(setup.corpus.splits["test"])
         return setup
     if arguments.evaluate_only is not None:
-        extractor, model = load(arguments.evaluate_only, task=TASK)
-        corpus = align_labels(corpus, model)
+        processor, model = load(arguments.evaluate_only, task=TASK, trust_remote_code=arguments.trust_remote_code)
+        corpus, encoder = align_labels(corpus, model), None
     else:
-        extractor, model = CardFeatureExtractor(), None
-    rows = {name: CardRows(split, extractor) for name, split in corpus.splits.items()}
+        processor, encoder = _processor(arguments, training_args, corpus)
+        model = None
+    with training_args.main_process_first(desc="embedding"):
+        similar = all_similarities(corpus.splits, processor)
+    rows = {name: CardRows(split, processor, similar) for name, split in corpus.splits.items()}
     if model is None:
-        model = build_model(arguments, corpus, rows["train"])
+        model = build_model(arguments, corpus, rows["train"], encoder)
     for split in rows.values():
         split.tabulate(model.table)
     return Setup(
         corpus,
-        extractor,
-        Rows(**rows),
-        collate,
+        processor,
+        Rows(**rows, lengths={name: split.lengths for name, split in rows.items()} if processor.tokenizer else None),
+        CardCollator(text_collator(processor.tokenizer) if processor.tokenizer else None),
         model,
         arguments.evaluate_only or _name(arguments),
+        base_model=arguments.model_name_or_path,
         pipeline_task=TASK,
         test_metrics=CardMetrics(corpus.splits["test"], model.config.coarse_of, model.config.coarse_labels),
-        classify=classify,
+        classify=functools.partial(classify, trust_remote_code=arguments.trust_remote_code),
     )
 
 
-def build_model(arguments: CardArguments, corpus: Corpus, rows: CardRows):
+def _processor(
+    arguments: CardArguments, training_args: TrainingArguments, corpus: Corpus
+) -> tuple[CardProcessor, PreTrainedModel | None]:
+    """What reads the cards, and the transformer that reads their text, if one does.
+
+    Raises:
+        InputError: a model cannot be loaded, or does not fit.
+    """
+    tokenizer = encoder = embedder = None
+    if arguments.from_scratch is not None:
+        tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=arguments.max_length)
+        encoder = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.labels, arguments.max_length).bert
+    elif arguments.model_name_or_path is not None:
+        tokenizer, encoder = _pretrained_encoder(arguments.model_name_or_path, arguments.max_length)
+    if arguments.similarities and arguments.embedding_model != LSA:
+        embedder = SentenceEmbedder(
+            arguments.embedding_model,
+            trust_remote_code=arguments.trust_remote_code,
+            device=training_args.device,
+        )
+        if training_args.process_index == 0:
+            embedder.save(training_args.output_dir)
+    return CardProcessor(CardFeatureExtractor(), tokenizer, embedder), encoder
+
+
+def _pretrained_encoder(name_or_path: str, max_length: int):
+    try:
+        tokenizer, encoder = AutoTokenizer.from_pretrained(name_or_path), AutoModel.from_pretrained(name_or_path)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder as "
+            f"--model_name_or_path, set HF_ENDPOINT to a mirror, or leave it out for a bag of n-grams"
+        ) from error
+    config = encoder.config
+    if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
+        raise InputError(f"{name_or_path}: is a {config.model_type}, no encoder of texts; give one such as BERT")
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and max_length > positions:
+        raise InputError(f"--max_length {max_length}: {name_or_path} has {positions} positions; give at most that")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # masked: any will do
+    tokenizer.model_max_length = max_length  # saved with it
+    return tokenizer, encoder
+
+
+def build_model(arguments: CardArguments, corpus: Corpus, rows: CardRows, encoder: PreTrainedModel | None = None):
     """A model that knows the statistics of the training `rows`, and nothing of any other.
+
+    `encoder` reads the text; None for a bag of n-grams.
 
     Raises:
         InputError: `--target both`, and a fine class is of two coarse classes.
     """
+    embedding_model = arguments.embedding_model if arguments.similarities else None
+    if embedding_model is not None and Path(embedding_model).is_dir():
+        embedding_model = Path(embedding_model).resolve().name  # where it lay is nobody's business
+    by_lsa = embedding_model == LSA
     shared = {
-        "num_terms": len(count_features(rows.cards, below=PAIR)[0]) if arguments.similarities else 0,
-        "embedding_size": arguments.embedding_size if arguments.similarities else 1,
+        "embedding_model": embedding_model,
+        "num_terms": len(count_features(rows.cards, below=PAIR)[0]) if by_lsa else 0,
+        "embedding_size": arguments.embedding_size,
         "id2label": dict(enumerate(corpus.labels)),
         "label2id": {label: i for i, label in enumerate(corpus.labels)},
         **number_statistics(rows.numbers[np.unique(rows.card, return_index=True)[1]]),
@@ -152,23 +163,29 @@ def build_model(arguments: CardArguments, corpus: Corpus, rows: CardRows):
     if arguments.target == "both":
         shared |= _coarse_classes(corpus)
     batches = [pad(rows.cards[start : start + 16]) for start in range(0, len(rows.cards), 16)]
-    if arguments.architecture == "fusion":
-        num_features = len(count_features(rows.cards)[0])
-        model = CardFusionForSequenceClassification(CardFusionConfig(num_features=num_features, **shared))
-        fit_bag(model, rows.cards, batches, _shares(rows, len(corpus.labels)), arguments.ridge)
-    else:
+    shares = _shares(rows, len(corpus.labels))
+    if arguments.architecture == "label_similarity":
         config = LabelSimilarityConfig(classifier=arguments.classifier, **shared)
         model = LabelSimilarityForSequenceClassification(config)
-    if arguments.similarities:
-        fit_table(model.table, rows.cards, batches)
+    elif encoder is not None:
+        model = CardFusionForSequenceClassification(CardFusionConfig(text_config=encoder.config, **shared))
+        model.text.encoder.load_state_dict(encoder.state_dict(), strict=False)  # all but a pooler
+        fit_prior(model, shares)
+    else:
+        num_features = len(count_features(rows.cards)[0])
+        model = CardFusionForSequenceClassification(CardFusionConfig(num_features=num_features, **shared))
+        fit_prior(model, shares)
+        fit_bag(model.text, rows.cards, batches, shares, arguments.ridge)
+    if embedding_model is not None:
+        fit_table(model.table, rows, batches)
     return model
 
 
-def classify(rows: datasets.Dataset, extractor: CardFeatureExtractor, model) -> tuple[list[str], list[dict]]:
-    """Names and answers of a few rows of the corpus."""
+def classify(rows: datasets.Dataset, saved: str, *, trust_remote_code: bool) -> tuple[list[str], list[dict]]:
+    """Names of a few rows of the corpus and the answers of the model in the folder `saved`."""
     from hfcls.card_classifier import DatasetCardClassifier
 
-    classifier = DatasetCardClassifier(extractor, model)
+    classifier = DatasetCardClassifier.from_pretrained(saved, trust_remote_code=trust_remote_code)
     answers = [
         classifier(
             row["text"].partition("\n")[2],
@@ -222,8 +239,8 @@ def _baseline(arguments: CardArguments) -> BaselineArguments:
 
 
 def _name(arguments: CardArguments) -> str:
-    names = {
-        "fusion": "n-grams, similarities and numbers",
-        "label_similarity": f"{arguments.classifier} on similarities",
-    }
-    return names[arguments.architecture] if arguments.similarities else f"{arguments.architecture}, numbers only"
+    table = f"similarities ({arguments.embedding_model}) and numbers" if arguments.similarities else "numbers"
+    if arguments.architecture == "label_similarity":
+        return f"{arguments.classifier} on {table}"
+    text = arguments.model_name_or_path or (f"BERT {arguments.from_scratch}" if arguments.from_scratch else "n-grams")
+    return f"{text}, {table}"

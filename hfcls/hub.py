@@ -41,6 +41,13 @@ LOCAL_FIELDS = frozenset(
     ]
 )
 
+# A classifier of dataset cards has the embedding model that it was trained with in this folder; what
+# sentence-transformers writes there and into the folders of its modules.
+EMBEDDING_MODEL = "embedding_model"
+EMBEDDING_FILES = FILES | {
+    *("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json", "model.safetensors"),
+}
+
 CHECK_SECONDS = 30  # that the check before training waits for an answer; the client itself waits for ever
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may write"
@@ -103,7 +110,10 @@ def push_folder(
     folder = Path(output_dir)
     api = _connect(token)
     secrets = _secrets(folder, api.token)
-    operations = [CommitOperationAdd(path.name, _content(path, secrets)) for path in files_to_push(folder)]
+    operations = [
+        CommitOperationAdd(path.relative_to(folder).as_posix(), _content(path, secrets))
+        for path in files_to_push(folder)
+    ]
     again = f"nothing is lost, push again with `hfcls push {shlex.quote(str(folder))} {repo_id}`"
     with _one_line_errors(repo_id, again):
         repo_id = _full_name(api, repo_id)
@@ -126,7 +136,7 @@ def files_to_push(output_dir: str | Path) -> list[Path]:
     if not weights:
         raise InputError(f"{folder}: holds no weights (*.safetensors): save the model again with save_pretrained")
     named = [folder / name for name in FILES if (folder / name).is_file()]
-    return sorted([*named, *weights, *_custom_code(folder)])
+    return sorted([*named, *weights, *_custom_code(folder), *_embedding_model(folder)])
 
 
 def clean_local_paths(output_dir: str | Path) -> list[str]:
@@ -148,15 +158,24 @@ def clean_local_paths(output_dir: str | Path) -> list[str]:
         removed.extend(f"{where}{key}" for key in value if key in LOCAL_FIELDS)
         return {key: clean(item, f"{where}{key}.") for key, item in value.items() if key not in LOCAL_FIELDS}
 
-    for path in (Path(output_dir) / name for name in CONFIGS):
+    folder = Path(output_dir)
+    for path in (part / name for part in (folder, folder / EMBEDDING_MODEL) for name in CONFIGS):
         if path.is_file():
             before = _read_json(path)
-            after = clean(before, f"{path.name}: ")
+            after = clean(before, f"{path.relative_to(folder)}: ")
             if after != before:
                 partial = path.with_suffix(".tmp")
                 partial.write_text(json.dumps(after, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
                 partial.replace(path)
     return removed
+
+
+def _embedding_model(folder: Path) -> list[Path]:
+    """The files of the embedding model that a classifier of dataset cards was trained with, if there is one."""
+    inside = folder / EMBEDDING_MODEL
+    return [
+        path for path in [*inside.glob("*"), *inside.glob("*/*")] if path.is_file() and path.name in EMBEDDING_FILES
+    ]
 
 
 def _custom_code(folder: Path) -> set[Path]:

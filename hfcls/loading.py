@@ -5,7 +5,6 @@ import pkgutil
 
 from transformers import (
     AutoConfig,
-    AutoFeatureExtractor,
     AutoImageProcessor,
     AutoModelForImageClassification,
     AutoModelForSequenceClassification,
@@ -17,6 +16,7 @@ from transformers import (
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 import hfcls.models
+from hfcls.card_processor import CardProcessor
 from hfcls.errors import InputError
 from hfcls.jieba_tokenizer import JiebaTokenizer
 
@@ -37,7 +37,11 @@ def tokenizer_class(name_or_path: str) -> type:
 
 
 def load(
-    name_or_path: str, labels: list[str] | None = None, *, task: str = "text-classification"
+    name_or_path: str,
+    labels: list[str] | None = None,
+    *,
+    task: str = "text-classification",
+    trust_remote_code: bool = False,
 ) -> tuple[object, PreTrainedModel]:
     """Tokenizer (or image processor) and classifier of a Hub name or a folder.
 
@@ -46,6 +50,7 @@ def load(
         labels: a new head is made for them; None for the head it was saved with.
         task: "text-classification", "image-classification", "tabular-classification" (of dataset cards) or
             "zero-shot-image-classification" (a Chinese-CLIP and its processor).
+        trust_remote_code: whether the embedding model of a classifier of dataset cards may run code of its own.
 
     Raises:
         InputError: it is not there, or there is no network.
@@ -72,8 +77,8 @@ def load(
             processor = ChineseCLIPProcessor(image_processor, AutoTokenizer.from_pretrained(name_or_path))
             model = ChineseCLIPModel.from_pretrained(name_or_path)
         elif task == "tabular-classification":
-            processor = AutoFeatureExtractor.from_pretrained(name_or_path)
             model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
+            processor = CardProcessor.from_pretrained(name_or_path, model.config, trust_remote_code=trust_remote_code)
         else:
             processor = tokenizer_class(name_or_path).from_pretrained(name_or_path)
             model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)

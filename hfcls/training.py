@@ -24,6 +24,7 @@ from hfcls.losses import build_loss
 from hfcls.model_card import write_model_card
 from hfcls.preprocessing import Rows
 from hfcls.report import write_report
+from hfcls.report.run import FURTHER
 from hfcls.report.thumbnails import write_thumbnails
 from hfcls.trainer import ClassifierTrainer
 
@@ -69,8 +70,8 @@ class Setup:
         pipeline_task: the name of the pipeline that uses the model, which the Hub calls its pipeline tag.
         compute_metrics: as Trainer takes it; gives at least accuracy, f1 and roc_auc.
         test_metrics: further metrics of the test rows, from their logits (rows, classes).
-        classify: classifies rows of `corpus` with processor and model → what to show of each, and its answer; None for
-            the pipeline of `pipeline_task`.
+        classify: classifies rows of `corpus` with the model that was saved in a folder → what to show of each, and its
+            answer; None for the pipeline of `pipeline_task`.
     """
 
     corpus: Corpus
@@ -148,7 +149,8 @@ def run(setup: Setup, arguments: RecipeArguments, training_args: TrainingArgumen
     if training_args.process_index != 0:
         return
     names = ("accuracy", "f1", "f1_micro", "roc_auc", "loss") if setup.corpus.multi_label else SCORES
-    announce(results, names, training_args)
+    further = [name for name in FURTHER if f"test_{name}" in results]
+    announce(results, [*names, *further], training_args)
     _show_examples(setup, arguments.evaluate_only or str(output_dir))
     print(f"report: {output_dir / 'report.html'}")
 
@@ -248,18 +250,18 @@ def chosen_evaluation(trainer: ClassifierTrainer) -> dict:
 
 def _show_examples(setup: Setup, saved: str) -> None:
     """Classifies three test rows with the model as it was saved, reloaded as a user would."""
-    processor, model = load(saved, task=setup.pipeline_task)
     rows = setup.corpus.splits["test"].select(range(min(3, len(setup.corpus.splits["test"]))))
     pipelines = {"image-classification": _classify_images, "text-classification": _classify_texts}
     classify = setup.classify or pipelines[setup.pipeline_task]
-    shown, answers = classify(rows, processor, model)
+    shown, answers = classify(rows, saved)
     print(f"reloaded from {saved}")
     for name, answer in zip(shown, answers, strict=True):
         shortened = name if len(name) <= 60 else f"{name[:60]}…"
         print(f"  {answer['label']:<14} {answer['score']:.3f}  {' '.join(shortened.split())}")
 
 
-def _classify_texts(rows, tokenizer, model) -> tuple[list[str], list[dict]]:
+def _classify_texts(rows, saved) -> tuple[list[str], list[dict]]:
+    tokenizer, model = load(saved)
     classify = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
     texts = inputs = joined_texts(rows)
     if "text_pair" in rows.column_names and tokenizer.sep_token is not None:
@@ -267,6 +269,7 @@ def _classify_texts(rows, tokenizer, model) -> tuple[list[str], list[dict]]:
     return texts, classify(inputs, truncation=True)
 
 
-def _classify_images(rows, processor, model) -> tuple[list[str], list[dict]]:
+def _classify_images(rows, saved) -> tuple[list[str], list[dict]]:
+    processor, model = load(saved, task="image-classification")
     classify = transformers.pipeline("image-classification", model=model, image_processor=processor, device="cpu")
     return rows["id"][:], [answer for (answer,) in classify(rows["image"][:], top_k=1)]

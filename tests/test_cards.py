@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
 
@@ -11,14 +10,25 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
-from transformers import TrainingArguments
+from transformers import BertConfig, BertModel, TrainingArguments
 
 from hfcls import DatasetCardClassifier, cards
 from hfcls.card_arguments import CardArguments
 from hfcls.card_metrics import CardMetrics
 from hfcls.card_statistics import count_features, fill, matrix, ridge_regression, singular_vectors
 from hfcls.errors import InputError
-from hfcls.models.card_features import PAIR, CardFeatureExtractor, NgramBag, coarse_logits, pad
+from hfcls.models.card_features import (
+    PAIR,
+    TASK_CATEGORIES,
+    CardFeatureExtractor,
+    NgramBag,
+    coarse_logits,
+    name_words,
+    pad,
+)
+from hfcls.sentence_embedder import SentenceEmbedder
+from hfcls.tokenization import train_wordpiece_tokenizer
+from tests.hub_server import serve_hub
 
 TASKS = {"summarization": "NLP", "translation": "NLP", "audio-classification": "Audio"}
 HEADER = "page_link,download_time,dataset_size,dataset_number,bclass,sclass,dataset_viewer".split(",")
@@ -27,20 +37,50 @@ MODELS = {
     "inception": {"architecture": "label_similarity"},
     "svm": {"architecture": "label_similarity", "classifier": "svm"},
     "numbers": {"architecture": "label_similarity", "similarities": False},
+    "encoder": {"architecture": "fusion", "target": "both", "from_scratch": "tiny", "max_length": 24},
+    "embedded": {"architecture": "fusion", "embedding_model": "tiny_bert"},
 }
+INPUTS = [
+    ["# Set\n## Dataset Summary\nA corpus for translation", "", "nothing known here"],
+    ["owner/trans_set", "x", ""],
+    [12.0, None, None],
+    [None, 3.5, None],
+    [1e12, None, None],
+]
+
+PUSH = """
+import json, sys
+from hfcls import hub
+for folder, repository in json.load(sys.stdin):
+    hub.check_hub(repository)
+    hub.push_folder(folder, repository)
+"""
 
 LOAD = """
 import json, sys
 sys.modules["hfcls"] = None  # importing it raises ImportError, installed or not
 import torch
-from transformers import AutoFeatureExtractor, AutoModelForSequenceClassification
+from transformers import AutoFeatureExtractor, AutoModelForSequenceClassification, AutoTokenizer
 given, result = json.load(sys.stdin), {}
-for folder in given["folders"]:
-    extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=True)
-    model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True).eval()
+for name in given["names"]:
+    extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=True)
+    model = AutoModelForSequenceClassification.from_pretrained(name, trust_remote_code=True).eval()
+    inputs = dict(extractor(*given["inputs"]))
+    if getattr(model.config, "text_config", None) is not None:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        inputs |= tokenizer(given["texts"], truncation=True, padding=True, return_tensors="pt")
+        del inputs["token_type_ids"]
     with torch.no_grad():
-        result[folder] = model(**extractor(*given["inputs"])).logits.softmax(1).tolist()
+        result[name] = model(**inputs).logits.softmax(1).tolist()
 print(json.dumps(result))
+"""
+
+ASK = """
+import json, sys
+import hfcls
+name, questions, classes = json.load(sys.stdin)
+classifier = hfcls.DatasetCardClassifier.from_pretrained(name)
+print(json.dumps([classifier(card, **about, top_k=classes) for card, about in questions]))
 """
 
 
@@ -61,7 +101,28 @@ def write(folder, changed=()):
 def build(folder, **settings):
     write_to = TrainingArguments(output_dir=str(folder / "out"), use_cpu=True, report_to="none")
     arguments = CardArguments(data_dir=str(folder), embedding_size=16, **settings)
+    if arguments.embedding_model == "tiny_bert":
+        arguments.embedding_model = save_tiny_bert(folder / "tiny_bert")
     return cards.build(arguments, write_to, cards.load_cards(arguments, write_to))
+
+
+def save_tiny_bert(folder):
+    """A transformer with random weights, which sentence-transformers takes for one whose states are averaged."""
+    pytest.importorskip("sentence_transformers")
+    tokenizer = train_wordpiece_tokenizer([*TASKS, "A corpus of kind for set owner"] * 2, max_length=32)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        initializer_range=0.5,
+    )
+    torch.manual_seed(0)
+    for part in (tokenizer, BertModel(config)):
+        part.save_pretrained(folder)
+    return str(folder)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +135,7 @@ def setups(tmp_path_factory):
         torch.manual_seed(0)
         setup = build(folder, **settings)
         optimizer = torch.optim.SGD(setup.model.parameters(), lr=0.1)
-        batch = cards.collate([setup.rows.train[row] for row in range(24)])
+        batch = setup.collator([setup.rows.train[row] for row in range(24)])
         losses = []
         for _ in range(3):
             optimizer.zero_grad()
@@ -86,33 +147,104 @@ def setups(tmp_path_factory):
         setup.model.eval()
         for part in (setup.processor, setup.model):
             part.save_pretrained(folder / name)
+        if setup.processor.embedder is not None:
+            setup.processor.embedder.save(folder / name)
         built[name] = (folder / name, setup)
     return built
 
 
-def test_reload_without_hfcls_answers_the_same(setups):
-    inputs = [
-        ["# Set\n## Dataset Summary\nA corpus for translation", "", "nothing known here"],
-        ["owner/trans_set", "x", ""],
-        [12.0, None, None],
-        [None, 3.5, None],
-        [1e12, None, None],
-    ]
-    process = subprocess.run(
-        [sys.executable, "-c", LOAD],
-        input=json.dumps({"folders": [str(folder) for folder, _ in setups.values()], "inputs": inputs}),
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_MODULES_CACHE": str(setups["fusion"][0] / "modules")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
-    answers = json.loads(process.stdout.splitlines()[-1])
-    for folder, setup in setups.values():
+@pytest.fixture(scope="module")
+def stranger(setups, tmp_path_factory):
+    """Runs a program with what it reads where every model is on the Hub, and nothing in the cache."""
+    folder = tmp_path_factory.mktemp("hub")
+    with serve_hub() as hub:
+
+        def run(program, given, home, **environment):
+            process = subprocess.run(
+                [sys.executable, "-c", program],
+                input=json.dumps(given),
+                env=hub.environment(folder / home, OMP_NUM_THREADS="1", **environment),
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+            assert process.returncode == 0, process.stderr[-3000:]
+            return process.stdout.splitlines()
+
+        run(PUSH, [(str(saved), f"tester/{name}") for name, (saved, _) in setups.items()], "author")
+        yield lambda program, given, home: json.loads(run(program, given, home, HF_TOKEN=None)[-1])
+
+
+def test_the_hubs_copy_answers_the_same_without_hfcls(setups, stranger):
+    names = [f"tester/{name}" for name in setups if name != "embedded"]
+    texts = [f"{' '.join(name_words(name))}\n{card}" for card, name in zip(*INPUTS[:2], strict=True)]
+    answers = stranger(LOAD, {"names": names, "inputs": INPUTS, "texts": texts}, "stranger")
+    for name in names:
+        setup = setups[name.partition("/")[2]][1]
         with torch.no_grad():
-            expected = setup.model(**setup.processor(*inputs)).logits.softmax(1)
+            expected = setup.model(**setup.processor(*INPUTS)).logits.softmax(1)
         assert expected.std(dim=0).max() > 1e-4
-        torch.testing.assert_close(torch.tensor(answers[str(folder)]), expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(torch.tensor(answers[name]), expected, rtol=0, atol=1e-6)
+
+
+def test_the_hubs_copy_brings_its_embedding_model(setups, stranger):
+    _, setup = setups["embedded"]
+    with torch.no_grad():
+        expected = setup.model(**setup.processor(*INPUTS)).logits.softmax(1)
+    similarities = setup.processor(*INPUTS)["similarities"]
+    assert similarities.std(dim=0).min() > 1e-3
+    names = ("name", "downloads", "size", "num_rows")
+    questions = [(card, dict(zip(names, about, strict=True))) for card, *about in zip(*INPUTS, strict=True)]
+    answers = stranger(ASK, ["tester/embedded", questions, 3], "questioner")
+    for row, answer in zip(expected, answers, strict=True):
+        scores = {setup.model.config.label2id[one["label"]]: one["score"] for one in answer}
+        assert [scores[i] for i in range(3)] == pytest.approx(row.tolist(), abs=1e-6)
+    with pytest.raises(ValueError, match="similarities are missing: tiny_bert makes them"):
+        setup.model(**setup.processor.extractor(*INPUTS))
+
+
+def test_similarities_are_cosines_and_found_in_the_cache(setups, monkeypatch):
+    _, setup = setups["embedded"]
+    embedder = setup.processor.embedder
+    rows = setup.rows.test
+    body = setup.corpus.splits["test"]["text"][0].partition("\n")[2]
+    card, task = embedder.model.encode([body, "audio classification"])
+    cosine = float(card @ task / np.linalg.norm(card) / np.linalg.norm(task))
+    assert float(rows.similarities[rows.card[0], TASK_CATEGORIES.index("audio-classification")]) == pytest.approx(
+        cosine, abs=1e-5
+    )
+    before = embedder.cached(["one", "two"])
+    monkeypatch.setattr(embedder.model, "encode", None)  # calling it would fail
+    np.testing.assert_array_equal(embedder.cached(["one", "two"]), before)
+
+
+def test_foreign_code_is_not_run(tmp_path):
+    """A config as Jina's: without its code, a BERT with random weights would be loaded."""
+    folder = tmp_path / "foreign"
+    save_tiny_bert(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModel": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="--trust_remote_code True"):
+        SentenceEmbedder(str(folder))
+
+
+def test_encoder_learns_and_reads_its_own_tokens(setups):
+    _, setup = setups["encoder"]
+    batch = setup.collator([setup.rows.train[row] for row in range(8)])
+    assert batch["input_ids"].shape == batch["attention_mask"].shape
+    assert batch["input_ids"].shape[1] <= 24
+    model = setup.model.train()
+    model.zero_grad()
+    model(**batch).loss.backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+    model.eval()
+    row = setup.collator([setup.rows.train[0]])
+    alone, among = model(**row).logits[0], model(**batch).logits[0]
+    torch.testing.assert_close(alone, among, rtol=0, atol=1e-5)  # padding changes nothing
+    hidden = model.text.encoder(row["input_ids"], row["attention_mask"]).last_hidden_state
+    expected = model.text.classifier(hidden.mean(1)) + model.classifier(model.tower(row["table"]))
+    torch.testing.assert_close(alone, expected[0], rtol=0, atol=1e-5)
 
 
 def test_the_documented_call_is_what_was_trained_on(setups):
@@ -120,7 +252,7 @@ def test_the_documented_call_is_what_was_trained_on(setups):
     classifier = DatasetCardClassifier.from_pretrained(str(folder))
     row = setup.corpus.splits["test"][0]
     with torch.no_grad():
-        expected = setup.model(**cards.collate([setup.rows.test[0]]))
+        expected = setup.model(**setup.collator([setup.rows.test[0]]))
     card = "\n<b></b>" + row["text"].partition("\n")[2]
     numbers = {"downloads": row["downloads"], "size": row["size"], "num_rows": -1}
     answers = classifier(card, name=row["id"], **numbers, top_k=3)
@@ -131,7 +263,7 @@ def test_the_documented_call_is_what_was_trained_on(setups):
     assert answers[0]["coarse_score"] == pytest.approx(float(coarse.max()), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["fusion", "inception"])
+@pytest.mark.parametrize("name", ["fusion", "inception", "encoder"])
 def test_statistics_come_from_train_alone(setups, name, tmp_path):
     _, setup = setups[name]
     held_out = [*setup.corpus.splits["test"]["id"], *setup.corpus.splits["validation"]["id"]]

@@ -22,6 +22,7 @@ FIELDS = ("text", "summary", "tasks", "structure", "name", "name_words")
 FIELD_BITS, PAIR = 33, 2**32
 ABSENT = 2**62  # in place of an id; sorts behind all others
 NUMBERS = 3  # downloads, size, rows
+LSA = "lsa"  # latent semantic analysis, in place of the name of an embedding model
 
 # Headings that begin each field; what stands under another heading is in `text` alone.
 SECTIONS = {
@@ -71,7 +72,7 @@ class CardFeatureExtractor(FeatureExtractionMixin):
 
     def ngrams(self, card: str, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and counts of the distinct features of one card, (L,) int64 and (L,) float32."""
-        words = _name_words(name)
+        words = name_words(name)
         found = {"text": Counter(_terms(_tokens(f"{' '.join(words)}\n{card}")))}
         for field, lines in _sections(card).items():
             found[field] = Counter(_terms(_tokens("\n".join(lines))))
@@ -111,7 +112,12 @@ def _terms(tokens: list[str]) -> Iterator[str]:
     yield from (f"{first} {second}" for first, second in zip(tokens, tokens[1:], strict=False))
 
 
-def _name_words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
+    """The words of a dataset's name, in lower case.
+
+    >>> name_words("me/MovieReviews")
+    ['me', 'movie', 'reviews']
+    """
     return [word for word in re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()) if word]
 
 
@@ -158,25 +164,33 @@ def bag_sum(rows: torch.Tensor, values: torch.Tensor, table: torch.Tensor) -> to
 class CardTable(nn.Module):
     """The row of numbers that stands for a card: similarities to task names, three numbers, three flags of missing.
 
-    The embedding of a text is its TF-IDF times the singular vectors of the training cards (latent semantic analysis,
-    Deerwester et al. 1990). A card is compared to each of TASK_CATEGORIES by the cosine of its own embedding and of its
-    name's: 92 numbers, standardised as the others are. Without similarities, six are left.
+    A card is compared to each of TASK_CATEGORIES by the cosine of its own embedding and of its name's: 92 numbers,
+    standardised as the others are. Without similarities, six are left. They come from an embedding model, or are
+    computed here: the embedding of a text is then its TF-IDF times the singular vectors of the training cards (latent
+    semantic analysis, Deerwester et al. 1990).
 
     Args:
-        num_terms: words with an embedding; 0 for no similarities.
-        embedding_size: of a text.
+        embedding_model: None for no similarities, LSA for those computed here, or the name of the model they come from.
+        num_terms: LSA: words with an embedding.
+        embedding_size: LSA: of a text.
         number_mean, number_std: of log(1 + number) among the training cards where it is known, three each.
     """
 
     def __init__(
-        self, num_terms: int, embedding_size: int, number_mean: Sequence[float], number_std: Sequence[float]
+        self,
+        embedding_model: str | None,
+        num_terms: int,
+        embedding_size: int,
+        number_mean: Sequence[float],
+        number_std: Sequence[float],
     ) -> None:
         super().__init__()
-        similarities = 2 * len(TASK_CATEGORIES) if num_terms else 0
+        similarities = 0 if embedding_model is None else 2 * len(TASK_CATEGORIES)
         self.size = similarities + 2 * NUMBERS
+        self.embedding_model = embedding_model
         self.number_mean, self.number_std = list(number_mean), list(number_std)
         self.bag = NgramBag(num_terms)
-        self.register_buffer("components", torch.zeros(num_terms, embedding_size))
+        self.register_buffer("components", torch.zeros(num_terms, embedding_size if num_terms else 0))
         self.register_buffer("mean", torch.zeros(similarities))
         self.register_buffer("std", torch.ones(similarities))
 
@@ -195,14 +209,30 @@ class CardTable(nn.Module):
         tasks = self.embed(ids.to(ngrams.device), ones.to(counts.device))
         return torch.cat([self.embed(ngrams, counts) @ tasks.T, name @ tasks.T], dim=1)
 
-    def forward(self, ngrams: torch.Tensor, counts: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        """(B, L) twice and (B, 3) with NaN for missing → (B, size)."""
+    def forward(
+        self,
+        ngrams: torch.Tensor,
+        counts: torch.Tensor,
+        numbers: torch.Tensor,
+        similarities: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(B, L) twice, (B, 3) with NaN for missing and (B, 92), if they are not computed here → (B, size).
+
+        Raises:
+            ValueError: the similarities of an embedding model are missing.
+        """
         missing = numbers.isnan()
         scaled = (numbers.log1p() - numbers.new_tensor(self.number_mean)) / numbers.new_tensor(self.number_std)
         table = torch.cat([scaled.masked_fill(missing, 0.0), missing.float()], dim=1)
-        if len(self.mean) == 0:
+        if self.embedding_model is None:
             return table
-        return torch.cat([(self.similarities(ngrams, counts) - self.mean) / self.std, table], dim=1)
+        if self.embedding_model == LSA:
+            similarities = self.similarities(ngrams, counts)
+        elif similarities is None:
+            raise ValueError(
+                f"similarities are missing: {self.embedding_model} makes them; ask hfcls.DatasetCardClassifier instead"
+            )
+        return torch.cat([(similarities - self.mean) / self.std, table], dim=1)
 
 
 @dataclass

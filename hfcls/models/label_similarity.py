@@ -26,8 +26,7 @@ class LabelSimilarityConfig(PreTrainedConfig):
 
     Args:
         classifier: `inception`, or `svm`, a linear machine with the multi-class hinge loss.
-        num_terms: words with an embedding, set when they are counted; 0 leaves the similarities out.
-        embedding_size: of the text embeddings that are compared to the names of tasks.
+        embedding_model, num_terms, embedding_size: see `CardTable`.
         hidden_size: of each layer of `inception`, of which the branches have 1 to `num_branches`.
         dropout: behind the branches.
         number_mean, number_std: see `CardTable`.
@@ -37,6 +36,7 @@ class LabelSimilarityConfig(PreTrainedConfig):
     model_type = "label_similarity"
 
     classifier: Literal["inception", "svm"] = "inception"
+    embedding_model: str | None = "lsa"
     num_terms: int = 0
     embedding_size: int = 512
     hidden_size: int = 64
@@ -79,7 +79,13 @@ class LabelSimilarityForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config: LabelSimilarityConfig):
         super().__init__(config)
-        self.table = CardTable(config.num_terms, config.embedding_size, config.number_mean, config.number_std)
+        self.table = CardTable(
+            config.embedding_model,
+            config.num_terms,
+            config.embedding_size,
+            config.number_mean,
+            config.number_std,
+        )
         if config.classifier == "inception":
             self.body = nn.Sequential(
                 Inception(self.table.size, config.hidden_size, config.num_branches), nn.Dropout(config.dropout)
@@ -99,6 +105,7 @@ class LabelSimilarityForSequenceClassification(PreTrainedModel):
         ngrams: torch.Tensor,
         counts: torch.Tensor,
         numbers: torch.Tensor,
+        similarities: torch.Tensor | None = None,
         table: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
     ) -> CardClassifierOutput:
@@ -107,10 +114,11 @@ class LabelSimilarityForSequenceClassification(PreTrainedModel):
         Args:
             ngrams: (B, L) int64, as `CardFeatureExtractor` makes them; `counts` (B, L) floats.
             numbers: (B, 3) floats, NaN where one is missing.
-            table: (B, N), what `self.table` makes of the three: it never changes, so training computes it once.
+            similarities: (B, 92), where an embedding model makes them.
+            table: (B, N), what `self.table` makes of the four: it never changes, so training computes it once.
             labels: (B,) int64.
         """
-        table = self.table(ngrams, counts, numbers) if table is None else table
+        table = self.table(ngrams, counts, numbers, similarities) if table is None else table
         logits = self.classifier(self.body(table))
         coarse_of = self.config.coarse_of
         coarse = None if coarse_of is None else coarse_logits(logits, coarse_of)

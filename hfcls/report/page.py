@@ -20,9 +20,10 @@ from hfcls.report.pictures import (
     roc_curves,
     training_curves,
 )
-from hfcls.report.run import Run, load_run
+from hfcls.report.run import FURTHER, Run, load_run
 from hfcls.report.scores import Scores, check_agreement, compute_scores
 from hfcls.report.thumbnails import MOST as THUMBNAILS
+from hfcls.statistics import wilson_interval
 
 TABLE_CLASSES = 20  # the confusion matrix of more classes is a picture
 PICTURE = 480  # its width in pixels
@@ -75,6 +76,7 @@ def render(run: Run, scores: Scores | LabelSetScores) -> str:
         "curves": training_curves(run.history or [], run.best_step),
         "learning_rate": learning_rate_curve(run.history or []),
         "lengths": length_histogram(run.about["data"]),
+        "further": _further(run, scores.rows),
     }
     if run.about["multi_label"]:
         return template.render(**common, surprises=surprises(run.predictions, MISTAKES), calibration=None, matrix=None)
@@ -91,6 +93,12 @@ def render(run: Run, scores: Scores | LabelSetScores) -> str:
         excerpt=EXCERPT,
         calibration=_calibration(run),
     )
+
+
+def _further(run: Run, rows: int) -> list[tuple[str, float, tuple[float, float]]]:
+    """Name, value and 95 % interval of what the task measured besides."""
+    measured = {name: run.results[f"test_{key}"] for key, name in FURTHER.items()}
+    return [(name, share, wilson_interval(share, rows)) for name, share in measured.items() if share is not None]
 
 
 def _calibration(run: Run) -> dict | None:

@@ -53,6 +53,12 @@ _LENGTH = {
     "edges": list,
     "counts": list,
 }
+# Further shares of the test rows that a task may measure, and what a report calls them.
+FURTHER = {
+    "top_3_accuracy": "Among the top three",
+    "any_true_label_accuracy": "Any true class",
+    "coarse_accuracy": "Coarse accuracy",
+}
 _RESULTS = {
     "test_accuracy": NUMBER,
     "test_f1": NUMBER,
@@ -60,6 +66,7 @@ _RESULTS = {
     "test_samples_per_second": OPTIONAL_NUMBER,
     "train_samples_per_second": OPTIONAL_NUMBER,
     "train_runtime": OPTIONAL_NUMBER,
+    **{f"test_{name}": OPTIONAL_NUMBER for name in FURTHER},
 }
 
 
