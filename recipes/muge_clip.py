@@ -34,7 +34,7 @@ PUBLISHED = {
 FROM_SCRATCH = {
     **PUBLISHED,
     "learning_rate": 1e-3,
-    "num_train_epochs": 60,
+    "num_train_epochs": 20,
     "weight_decay": 0.05,
     "augment": True,
 }

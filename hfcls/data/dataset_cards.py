@@ -33,6 +33,11 @@ _NOISE = re.compile(
     r"|\[(?:More Information Needed|Needs More Information)\]|[*`|\[\]]+",
     re.DOTALL,
 )
+# What the template asks for besides text: addresses, and thanks.
+_FILLED_IN = re.compile(
+    r"[-+ ]*(homepage|repository|paper|leaderboard|point of contact)\b.*|thanks to .* for adding this dataset\W*|-+",
+    re.IGNORECASE,
+)
 _MIN_WORDS = 10  # of a card, besides headings, lists of headings and labels, that is more than the template
 
 
@@ -191,11 +196,12 @@ def clean_card(card: str) -> str:
 
 
 def is_template(card: str) -> bool:
-    """Whether a card that `clean_card` made holds headings, their list, and labels without a text, and no more."""
+    """Whether a card that `clean_card` made holds headings, their list, addresses and thanks, and no more."""
     lines = card.splitlines()
     headings = {line.lstrip("# ").lower() for line in lines if line.startswith("#")}
     told = [line for line in lines if not line.startswith("#") and line.lstrip("-+ ").lower() not in headings]
-    words = [word for line in told if not line.endswith(":") for word in re.findall(r"\w+", line)]
+    told = [line for line in told if not line.endswith(":") and not _FILLED_IN.fullmatch(line)]
+    words = [word for line in told for word in re.findall(r"\w+", line)]
     return len(words) < _MIN_WORDS
 
 

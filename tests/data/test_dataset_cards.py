@@ -89,8 +89,12 @@ def test_cards_of_template_text_alone_are_flagged(tmp_path):
   - [Languages](#languages)
 ## Dataset Description
 - **Homepage:**
+- **Repository:** [a place](https://example.org/some/long/address/of/no/content/that/says/something)
+- **Paper:** A paper of many words, which are its title and not what the card says
 ### Languages
 [More Information Needed]
+### Contributions
+Thanks to [@somebody](https://github.com/somebody) for adding this dataset.
 """
     told = template.replace(
         "[More Information Needed]", "Twelve dialects of Low German, from letters that farmers wrote."
