@@ -30,7 +30,7 @@ from hfcls.retrieval.arguments import RetrievalArguments
 from hfcls.retrieval.contrastive import mask_patches
 from hfcls.retrieval.corpus import RetrievalCorpus
 from hfcls.retrieval.files import describe_data, write_examples, write_predictions
-from hfcls.retrieval.pairs import PairRows, Pixels, RetrievalCollator
+from hfcls.retrieval.pairs import PairRows, RetrievalCollator, pixel_values
 from hfcls.retrieval.trainer import Pool, RetrievalTrainer
 from hfcls.retrieval.zero_shot import measure_zero_shot
 from hfcls.tokenization import train_wordpiece_tokenizer
@@ -136,7 +136,7 @@ def build_trainer(
         eval_dataset=Pool(setup.corpus.splits["validation"], setup.tokens["validation"]),
         processing_class=setup.processor,
         data_collator=RetrievalCollator(
-            Pixels(setup.processor.image_processor), text_collator(setup.processor.tokenizer)
+            pixel_values(setup.processor.image_processor), text_collator(setup.processor.tokenizer)
         ),
     )
 
