@@ -35,6 +35,7 @@ FROM_SCRATCH = {
     **PUBLISHED,
     "learning_rate": 1e-3,
     "num_train_epochs": 20,
+    "dataloader_num_workers": 0,  # small pictures are decoded before training
     "weight_decay": 0.05,
     "augment": True,
 }

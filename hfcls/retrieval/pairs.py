@@ -1,6 +1,7 @@
 """From a split to batches: pairs for training, pictures or texts alone for measuring.
 
-Pictures are decoded as rows are read, and become pixels in the collator: both in the workers of a DataLoader.
+Pictures are decoded as rows are read, and become pixels in the collator: both in the workers of a DataLoader. Those of
+a small corpus are decoded before.
 """
 
 from collections.abc import Callable
@@ -17,18 +18,24 @@ from hfcls.images import DRAWS, move
 from hfcls.preprocessing import TokenRows
 from hfcls.retrieval.corpus import RetrievalSplit
 
+KEPT_BYTES = 2**29  # of resized pictures: more are decoded anew whenever they are needed
+
 
 class ImageRows(torch.utils.data.Dataset):
-    """The pictures of a split, decoded."""
+    """The pictures of a split, decoded when they are read; a small corpus once and for all, if `pixels` can resize."""
 
-    def __init__(self, split: RetrievalSplit):
+    def __init__(self, split: RetrievalSplit, pixels: "Pixels | None" = None):
         self.split = split
+        self.resized = None
+        if pixels is not None and len(self) * pixels.num_bytes <= KEPT_BYTES:
+            parts = [range(start, min(start + 64, len(self))) for start in range(0, len(self), 64)]
+            self.resized = np.concatenate([pixels.resize(split.decode(part)) for part in parts])
 
     def __len__(self) -> int:
         return len(self.split.images)
 
     def __getitems__(self, rows: list[int]) -> dict:
-        return {"pictures": self.split.decode(rows)}
+        return {"pictures": self.split.decode(rows) if self.resized is None else self.resized[rows]}
 
 
 class TextRows(torch.utils.data.Dataset):
@@ -48,13 +55,15 @@ class PairRows(torch.utils.data.Dataset):
     """The pairs of a split: a picture with a text that describes it, once for each such text.
 
     With a `seed`, every pair carries the numbers (DRAWS,) that the movement of its picture follows from, drawn anew for
-    each epoch from (seed, epoch) alone.
+    each epoch from (seed, epoch) alone. `pixels` is of `ImageRows`.
     """
 
-    def __init__(self, split: RetrievalSplit, tokens: TokenRows, seed: int | None = None):
+    def __init__(
+        self, split: RetrievalSplit, tokens: TokenRows, seed: int | None = None, pixels: "Pixels | None" = None
+    ):
         self.pairs = split.pairs
         self.wordings = split.wordings
-        self.images = ImageRows(split)
+        self.images = ImageRows(split, pixels)
         self.texts = TextRows(tokens)
         self.seed = seed
         self.set_epoch(0)
@@ -83,7 +92,7 @@ class RetrievalCollator:
     Texts are padded to the longest of the batch.
     """
 
-    to_pixel_values: Callable[[list[Image.Image]], torch.Tensor]
+    to_pixel_values: Callable[[list[Image.Image] | np.ndarray], torch.Tensor]
     pad: PaddingCollator
 
     def __call__(self, batch: dict) -> dict[str, torch.Tensor]:
@@ -98,7 +107,7 @@ class RetrievalCollator:
 
 
 def pixel_values(processor: BaseImageProcessor) -> Callable[[list[Image.Image]], torch.Tensor]:
-    """From RGB pictures of any size to (B, 3, S, S) floats, as `processor` makes them."""
+    """From RGB pictures of any size to (B, 3, S, S) floats, as `processor` makes them; `Pixels` if it does not crop."""
     if processor.do_resize and processor.do_rescale and processor.do_normalize and not processor.do_center_crop:
         return Pixels(processor)
     return partial(_process, processor)
@@ -108,18 +117,26 @@ class Pixels:
     """What `ChineseCLIPImageProcessor` does to pictures that it does not crop, for a whole batch at once.
 
     The processor takes them one by one, with five copies of each: three times as long for small pictures.
+
+    Attributes:
+        num_bytes: of a resized picture.
     """
 
     def __init__(self, processor: BaseImageProcessor):
         self.size = (processor.size["width"], processor.size["height"])
+        self.num_bytes = 3 * self.size[0] * self.size[1]
         self.resample = processor.resample
         std = torch.tensor(processor.image_std).view(3, 1, 1)
         self.scale = processor.rescale_factor / std
         self.shift = torch.tensor(processor.image_mean).view(3, 1, 1) / std
 
-    def __call__(self, pictures: list[Image.Image]) -> torch.Tensor:
-        resized = [np.asarray(picture.resize(self.size, self.resample)) for picture in pictures]
-        pixels = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2)
+    def resize(self, pictures: list[Image.Image]) -> np.ndarray:
+        """(B, S, S, 3) uint8."""
+        return np.stack([np.asarray(picture.resize(self.size, self.resample)) for picture in pictures])
+
+    def __call__(self, pictures: list[Image.Image] | np.ndarray) -> torch.Tensor:
+        resized = pictures if isinstance(pictures, np.ndarray) else self.resize(pictures)
+        pixels = torch.from_numpy(resized).permute(0, 3, 1, 2)
         return pixels.to(torch.float32, memory_format=torch.contiguous_format).mul_(self.scale).sub_(self.shift)
 
 

@@ -30,7 +30,7 @@ from hfcls.retrieval.arguments import RetrievalArguments
 from hfcls.retrieval.contrastive import mask_patches
 from hfcls.retrieval.corpus import RetrievalCorpus
 from hfcls.retrieval.files import describe_data, write_examples, write_predictions
-from hfcls.retrieval.pairs import PairRows, RetrievalCollator, pixel_values
+from hfcls.retrieval.pairs import PairRows, Pixels, RetrievalCollator, pixel_values
 from hfcls.retrieval.trainer import Pool, RetrievalTrainer
 from hfcls.retrieval.zero_shot import measure_zero_shot
 from hfcls.tokenization import train_wordpiece_tokenizer
@@ -127,17 +127,18 @@ def build_trainer(
         mask_patches(model.vision_model.embeddings, arguments.patch_masking)
     options = trainer_options(arguments, training_args)
     options["args"].per_device_train_batch_size *= arguments.contrastive_accumulation
+    to_pixel_values = pixel_values(setup.processor.image_processor)
+    kept = to_pixel_values if isinstance(to_pixel_values, Pixels) else None
+    seed = training_args.seed if arguments.augment else None
     return RetrievalTrainer(
         **options,
         model=model,
         relations=train.worded,
         contrastive_accumulation=arguments.contrastive_accumulation,
-        train_dataset=PairRows(train, setup.tokens["train"], training_args.seed if arguments.augment else None),
+        train_dataset=PairRows(train, setup.tokens["train"], seed, kept),
         eval_dataset=Pool(setup.corpus.splits["validation"], setup.tokens["validation"]),
         processing_class=setup.processor,
-        data_collator=RetrievalCollator(
-            pixel_values(setup.processor.image_processor), text_collator(setup.processor.tokenizer)
-        ),
+        data_collator=RetrievalCollator(to_pixel_values, text_collator(setup.processor.tokenizer)),
     )
 
 
