@@ -26,7 +26,7 @@ SETTINGS = (
 
 # Flags of a recipe that choose what is measured, not how it is trained; and those that name a file.
 NOT_SETTINGS = {"data_dir", "evaluate_only", "max_train_samples", "max_eval_samples", "max_test_samples"}
-FILES = {"vocab", "embeddings", "model_name_or_path"}
+FILES = {"vocab", "embeddings", "embedding_model", "model_name_or_path"}
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -15,7 +15,12 @@ from hfcls.errors import one_line_errors
 
 TASK = "dataset_cards"
 
-SHARED = {"per_device_train_batch_size": 32, "per_device_eval_batch_size": 64, "lr_scheduler_type": "cosine"}
+SHARED = {
+    "per_device_train_batch_size": 32,
+    "per_device_eval_batch_size": 64,
+    "lr_scheduler_type": "cosine",
+    "logging_steps": 10,
+}
 EXACT = {"bf16": False}  # the values of rare words differ in digits that bfloat16 does not have
 
 # The bag starts where a regression has put it: small steps, few of them.

@@ -108,7 +108,6 @@ def build(folder, **settings):
 
 def save_tiny_bert(folder):
     """A transformer with random weights, which sentence-transformers takes for one whose states are averaged."""
-    pytest.importorskip("sentence_transformers")
     tokenizer = train_wordpiece_tokenizer([*TASKS, "A corpus of kind for set owner"] * 2, max_length=32)
     config = BertConfig(
         vocab_size=len(tokenizer),
