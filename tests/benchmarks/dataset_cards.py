@@ -10,20 +10,23 @@ row that counts by "any true class", the answer is one of the card's classes.
 
 import argparse
 import functools
+import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 from transformers import TrainingArguments, set_seed
 
-from hfcls import cards, training
-from hfcls.card_arguments import CardArguments
-from hfcls.card_metrics import CardMetrics
-from hfcls.metrics import score
-from hfcls.models.card_features import CardFeatureExtractor
-from recipes.dataset_cards import FUSION, SIMILARITY
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from hfcls import cards, training  # noqa: E402
+from hfcls.card_arguments import CardArguments  # noqa: E402
+from hfcls.card_metrics import CardMetrics  # noqa: E402
+from hfcls.metrics import score  # noqa: E402
+from hfcls.models.card_features import CardFeatureExtractor  # noqa: E402
+from recipes.dataset_cards import FUSION, SIMILARITY  # noqa: E402
 
 MODELS = {
     "fusion": {"architecture": "fusion"},
