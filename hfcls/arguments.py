@@ -184,6 +184,11 @@ def parse(
     _check_output_dir(training_values)
     if "tensorboard" in (training_values.get("report_to") or []) and find_spec("tensorboard") is None:
         raise InputError("--report_to tensorboard needs an extra: pip install 'hfcls[tensorboard]'")
+    if training_values.get("dataloader_persistent_workers") and getattr(arguments, "augment", False):
+        raise InputError(
+            "--augment draws anew for each epoch, which persistent workers never hear of: "
+            "leave --dataloader_persistent_workers out"
+        )
     if training_values.get("push_to_hub") and arguments.evaluate_only:
         raise InputError("--evaluate_only trains no model that --push_to_hub could push: leave one of them out")
     if training_values.get("push_to_hub") and values.get("num_folds"):

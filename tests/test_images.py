@@ -17,7 +17,10 @@ from transformers import (
     pipeline,
 )
 
+from hfcls.arguments import parse
+from hfcls.errors import InputError
 from hfcls.hub import files_to_push
+from hfcls.image_arguments import ImageArguments
 from hfcls.images import DRAWS, ImageCollator, ImageRows, move
 from hfcls.models.image_cnn import ImageCNNImageProcessor
 from tests.hub_server import serve_hub
@@ -130,6 +133,14 @@ def test_augmentation_follows_from_seed_and_epoch():
     assert not np.allclose(first, rows[0].__getitems__([4, 2])["draws"])
     assert np.abs(first).max() <= 1 and first.shape == (2, DRAWS)
     assert "draws" not in ImageRows(np.zeros((1, 1, 4, 4)), np.zeros(1)).__getitems__([0])
+
+
+def test_augmentation_refuses_workers_that_never_hear_of_an_epoch(tmp_path):
+    flags = ["--output_dir", str(tmp_path / "out"), "--dataloader_persistent_workers", "True"]
+    with pytest.raises(InputError, match="leave --dataloader_persistent_workers out"):
+        parse(ImageArguments, task="mnist_cnn", description="", defaults=lambda given: {}, argv=flags)
+    still = [*flags, "--augment", "False", "--dataloader_num_workers", "1"]
+    parse(ImageArguments, task="mnist_cnn", description="", defaults=lambda given: {}, argv=still)
 
 
 def test_resumed_inside_an_epoch_ends_in_the_same_weights(tmp_path, monkeypatch):
