@@ -17,6 +17,7 @@ from hfcls.card_arguments import CardArguments
 from hfcls.card_metrics import CardMetrics
 from hfcls.card_statistics import count_features, fill, matrix, ridge_regression, singular_vectors
 from hfcls.errors import InputError
+from hfcls.hub import EMBEDDING_MODEL
 from hfcls.models.card_features import (
     PAIR,
     TASK_CATEGORIES,
@@ -26,7 +27,7 @@ from hfcls.models.card_features import (
     name_words,
     pad,
 )
-from hfcls.sentence_embedder import SentenceEmbedder
+from hfcls.sentence_embedder import SentenceEmbedder, saved
 from hfcls.tokenization import train_wordpiece_tokenizer
 from tests.hub_server import serve_hub
 
@@ -226,6 +227,17 @@ def test_foreign_code_is_not_run(tmp_path):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="--trust_remote_code True"):
         SentenceEmbedder(str(folder))
+
+
+def test_foreign_modules_of_a_downloaded_folder_are_not_run(tmp_path):
+    """What lies beside a classifier of the Hub is read as a local folder, and is no more to be trusted for that."""
+    folder = tmp_path / EMBEDDING_MODEL
+    save_tiny_bert(folder)
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    (folder / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]))
+    with pytest.raises(InputError, match="not part of Sentence Transformers"):
+        saved(str(tmp_path))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_encoder_learns_and_reads_its_own_tokens(setups):
