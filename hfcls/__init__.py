@@ -10,7 +10,7 @@ __all__ = ["DatasetCardClassifier"]
 
 def __getattr__(name: str):
     if name == "DatasetCardClassifier":  # imports torch
-        from hfcls.card_classifier import DatasetCardClassifier
+        from hfcls.cards.classifier import DatasetCardClassifier
 
         return DatasetCardClassifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -166,11 +166,11 @@ def _predict(options: argparse.Namespace) -> int:
         raise InputError(f"--batch_size {options.batch_size}: give at least 1")
 
     # What is wrong with the file is said before the model is loaded.
-    from hfcls.text_files import TextFile
+    from hfcls.inference.text_files import TextFile
 
     texts = None if options.input is None else TextFile(options.input, options.text_column, options.text_pair_column)
 
-    from hfcls.prediction import load_classifier, predict_file, predict_texts
+    from hfcls.inference.prediction import load_classifier, predict_file, predict_texts
 
     if texts is not None and texts.encoding != "utf-8":
         print(f"{options.input}: read as {texts.encoding.upper()}; the output is UTF-8", file=sys.stderr)
@@ -192,7 +192,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _push(options: argparse.Namespace) -> int:
-    from hfcls.hub import check_hub, files_to_push, push_folder
+    from hfcls.runs.hub import check_hub, files_to_push, push_folder
 
     files_to_push(options.folder)  # that there is something to push is known before a repository is created
     repo_id = check_hub(options.repo, private=options.private)
@@ -281,7 +281,7 @@ def _convert_cn_clip(options: argparse.Namespace) -> int:
 
 
 def _cards(options: argparse.Namespace) -> int:
-    from hfcls.card_download import download_cards
+    from hfcls.cards.download import download_cards
 
     if options.limit < 1:
         raise InputError(f"--limit {options.limit}: give at least 1")

@@ -7,9 +7,9 @@ Title and content are read as a pair. Where the folder holds Test_DataSet.csv, i
 submission.csv. The contest ranks by macro F1: 0.79 for a plain BERT, 0.817 for the best entry.
 """
 
-from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
-from hfcls.text_arguments import PretrainedTextArguments
+from hfcls.text.arguments import PretrainedTextArguments
+from hfcls.training.arguments import parse
 
 TASK = "ccf_sentiment_bert"
 
@@ -47,9 +47,11 @@ def main():
 
     from functools import partial
 
-    from hfcls import cross_validation, pretrained, training
-    from hfcls.corpus import load_corpus
     from hfcls.data.ccf_sentiment import CCFSentiment
+    from hfcls.text import build as pretrained
+    from hfcls.training import folds as cross_validation
+    from hfcls.training import run as training
+    from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
     corpus = load_corpus(CCFSentiment, arguments, training_args, name="CCF sentiment", language="zh")

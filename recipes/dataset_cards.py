@@ -9,9 +9,9 @@ Cards are split, never rows: a card with several fine classes stands in as many 
 fine, with rows split.
 """
 
-from hfcls.arguments import parse
-from hfcls.card_arguments import CardArguments
+from hfcls.cards.arguments import CardArguments
 from hfcls.errors import one_line_errors
+from hfcls.training.arguments import parse
 
 TASK = "dataset_cards"
 
@@ -44,7 +44,9 @@ def defaults(given):
 def main():
     arguments, training_args = parse(CardArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import cards, cross_validation, training
+    from hfcls.cards import build as cards
+    from hfcls.training import folds as cross_validation
+    from hfcls.training import run as training
 
     training.start(training_args)
     corpus = cards.load_cards(arguments, training_args)

@@ -9,9 +9,9 @@ The published run fine-tuned bert-base-uncased on 2,000 reviews and reached 0.90
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
-from hfcls.text_arguments import PretrainedTextArguments
+from hfcls.text.arguments import PretrainedTextArguments
+from hfcls.training.arguments import parse
 
 TASK = "imdb_bert"
 
@@ -58,9 +58,11 @@ def main():
 
     from functools import partial
 
-    from hfcls import cross_validation, pretrained, training
-    from hfcls.corpus import load_corpus
     from hfcls.data.imdb import IMDB
+    from hfcls.text import build as pretrained
+    from hfcls.training import folds as cross_validation
+    from hfcls.training import run as training
+    from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
     corpus = load_corpus(IMDB, arguments, training_args, name="IMDB", language="en", labels=arguments.labels)

@@ -9,9 +9,9 @@ Published: a BiLSTM with GloVe vectors, hidden size 128, two layers, reaches 0.7
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
-from hfcls.text_arguments import BaselineArguments
+from hfcls.text.arguments import BaselineArguments
+from hfcls.training.arguments import parse
 
 TASK = "imdb_lstm"
 
@@ -60,9 +60,11 @@ def defaults(given):
 def main():
     arguments, training_args = parse(ImdbArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import baselines, cross_validation, training
-    from hfcls.corpus import load_corpus
     from hfcls.data.imdb import IMDB
+    from hfcls.text import baselines
+    from hfcls.training import folds as cross_validation
+    from hfcls.training import run as training
+    from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
     corpus = load_corpus(IMDB, arguments, training_args, name="IMDB", language="en", labels=arguments.labels)

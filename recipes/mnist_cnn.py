@@ -8,9 +8,9 @@
 warm-up, 0.989 with Adam and StepLR, after 64 epochs of all 60,000 pictures.
 """
 
-from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
-from hfcls.image_arguments import ImageArguments
+from hfcls.images.arguments import ImageArguments
+from hfcls.training.arguments import parse
 
 TASK = "mnist_cnn"
 
@@ -44,9 +44,11 @@ def defaults(given):
 def main():
     arguments, training_args = parse(ImageArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import cross_validation, images, training
-    from hfcls.corpus import load_corpus
     from hfcls.data.mnist import MNIST
+    from hfcls.images import build as images
+    from hfcls.training import folds as cross_validation
+    from hfcls.training import run as training
+    from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
     name = "scikit-learn digits" if arguments.data_dir is None else "MNIST"

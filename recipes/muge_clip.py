@@ -10,9 +10,9 @@ Published for MUGE, ViT-B/16: recall at 1, 5 and 10 of validation 52.1, 76.7 and
 90.0 after three epochs with 8 x 128 pairs a step. A small batch (128 on a single card) fell below the first.
 """
 
-from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
 from hfcls.retrieval.arguments import RetrievalArguments
+from hfcls.training.arguments import parse
 
 TASK = "muge_clip"
 MODEL = "OFA-Sys/chinese-clip-vit-base-patch16"
@@ -48,9 +48,9 @@ def defaults(given):
 def main():
     arguments, training_args = parse(RetrievalArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import training
-    from hfcls.retrieval import training as retrieval
+    from hfcls.retrieval import build as retrieval
     from hfcls.retrieval.corpus import load_retrieval_corpus
+    from hfcls.training import run as training
 
     training.start(training_args)
     corpus = load_retrieval_corpus(arguments, training_args)

@@ -10,9 +10,9 @@ A file is split 80/10/10, class by class; a folder holds train.csv, dev.csv and 
 .xlsx).
 """
 
-from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
-from hfcls.text_arguments import CORPORA, TextClassificationArguments
+from hfcls.text.arguments import CORPORA, TextClassificationArguments
+from hfcls.training.arguments import parse
 
 TASK = "text_classification"
 
@@ -69,13 +69,16 @@ def main():
     from functools import partial
     from pathlib import Path
 
-    from hfcls import baselines, cross_validation, pretrained, training
-    from hfcls.corpus import load_corpus
     from hfcls.data.ccf_sentiment import CCFSentiment
+    from hfcls.data.hub_table import fetch_table
     from hfcls.data.imdb import IMDB
     from hfcls.data.table import Table
     from hfcls.data.thucnews import THUCNews
-    from hfcls.hub_table import fetch_table
+    from hfcls.text import baselines
+    from hfcls.text import build as pretrained
+    from hfcls.training import folds as cross_validation
+    from hfcls.training import run as training
+    from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
     if arguments.dataset not in CORPORA:

@@ -7,9 +7,9 @@ The published run fine-tuned bert-base-chinese on cnews with a batch of 8 on eac
 accuracy at checkpoint 14000.
 """
 
-from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
-from hfcls.text_arguments import PretrainedTextArguments
+from hfcls.text.arguments import PretrainedTextArguments
+from hfcls.training.arguments import parse
 
 TASK = "thucnews_bert"
 
@@ -50,9 +50,11 @@ def main():
 
     from functools import partial
 
-    from hfcls import cross_validation, pretrained, training
-    from hfcls.corpus import load_corpus
     from hfcls.data.thucnews import THUCNews
+    from hfcls.text import build as pretrained
+    from hfcls.training import folds as cross_validation
+    from hfcls.training import run as training
+    from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
     corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")

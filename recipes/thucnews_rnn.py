@@ -8,9 +8,9 @@ The defaults are the published ones: hidden size 128, two layers, dropout 0.3, b
 texts of 32 characters.
 """
 
-from hfcls.arguments import parse
 from hfcls.errors import one_line_errors
-from hfcls.text_arguments import BaselineArguments
+from hfcls.text.arguments import BaselineArguments
+from hfcls.training.arguments import parse
 
 TASK = "thucnews_rnn"
 
@@ -44,9 +44,11 @@ def defaults(given):
 def main():
     arguments, training_args = parse(BaselineArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls import baselines, cross_validation, training
-    from hfcls.corpus import load_corpus
     from hfcls.data.thucnews import THUCNews
+    from hfcls.text import baselines
+    from hfcls.training import folds as cross_validation
+    from hfcls.training import run as training
+    from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
     corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")

@@ -12,7 +12,7 @@ from transformers import pipeline
 
 from hfcls import cli
 from hfcls.models.bert import bert_from_scratch
-from hfcls.tokenization import train_wordpiece_tokenizer
+from hfcls.text.tokenization import train_wordpiece_tokenizer
 
 ROOT = Path(__file__).parent.parent
 TEXTS = ["股市 大涨", '引号 ", 逗号', "球队", "球队赢得比赛"]
@@ -153,8 +153,8 @@ def test_push_checks_before_it_uploads(model, capsys, monkeypatch):
         called.append(("push", folder, repo))
         return f"https://hub/{repo}"
 
-    monkeypatch.setattr("hfcls.hub.check_hub", check_hub)
-    monkeypatch.setattr("hfcls.hub.push_folder", push_folder)
+    monkeypatch.setattr("hfcls.runs.hub.check_hub", check_hub)
+    monkeypatch.setattr("hfcls.runs.hub.push_folder", push_folder)
     assert _main("push", model, "name", "--private") == 0
     assert called == [("check", "name", True), ("push", model, "someone/name")]
     assert capsys.readouterr().out == "pushed to https://hub/someone/name\n"

@@ -16,17 +16,19 @@ import numpy as np
 import torch
 import transformers
 
-from hfcls import training
-from hfcls.arguments import parse
-from hfcls.collators import text_collator
-from hfcls.corpus import Corpus
 from hfcls.models.bert import bert_from_scratch
-from hfcls.preprocessing import tokenize_corpus
-from hfcls.text_arguments import PretrainedTextArguments
-from hfcls.tokenization import train_wordpiece_tokenizer
+from hfcls.text.arguments import PretrainedTextArguments
+from hfcls.text.collator import text_collator
+from hfcls.text.rows import tokenize_corpus
+from hfcls.text.tokenization import train_wordpiece_tokenizer
+from hfcls.training import run as training
+from hfcls.training.arguments import parse
+from hfcls.training.setup import Corpus, Setup
 
 CHARACTERS = "天地玄黄宇宙洪荒日月盈昃辰宿列张"
-FLAGS = "--from_scratch tiny --seed 3 --use_cpu --disable_tqdm True --report_to none --max_length 24".split()
+FLAGS = (
+    "--from_scratch tiny --seed 3 --use_cpu --disable_tqdm True --report_to none --max_length 24 --bf16 False".split()
+)
 
 
 def generated_rows(count: int, seed: int) -> datasets.Dataset:
@@ -61,7 +63,7 @@ def build(output_dir: Path, flags: list[str], *, dropout: float, train_rows: int
             module.p = dropout
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         setattr(model.config, name, dropout)
-    setup = training.Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, "tiny")
+    setup = Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, "tiny")
     return training.build_trainer(setup, arguments, training_args), rows
 
 

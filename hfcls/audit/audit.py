@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from hfcls.audit.balance import find_imbalance
-from hfcls.audit.duplicates import find_duplicates, keys, normalise
-from hfcls.audit.flat import Example, Finding, FlatCorpus, objects
+from hfcls.audit.duplicates import find_duplicates, normalise
+from hfcls.audit.flat import Example, Finding, FlatCorpus
 from hfcls.audit.giveaways import find_giveaways
 from hfcls.audit.groups import find_torn_groups
 from hfcls.audit.lengths import find_extreme_lengths
 from hfcls.audit.near_duplicates import find_near_duplicates
 from hfcls.audit.suspicious import find_suspicious_labels
 from hfcls.audit.texts import find_unfit_texts
+from hfcls.data.repetition import keys, objects
 from hfcls.errors import InputError
 
 FINDINGS = (

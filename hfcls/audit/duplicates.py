@@ -2,12 +2,12 @@
 
 import re
 import unicodedata
-from itertools import combinations
 
 import numpy as np
 import pandas
 
 from hfcls.audit.flat import Example, Finding, FlatCorpus
+from hfcls.data.repetition import conflicting, leaks, present, surplus
 
 EXAMPLES = 20
 PLACES = 6  # rows of one example that are shown
@@ -20,41 +20,11 @@ def normalise(text: str) -> str:
     return _NOT_ALPHANUMERIC.sub("", folded) or "".join(folded.split())
 
 
-def keys(contents: np.ndarray) -> np.ndarray:
-    """(rows,) numbers that are equal where, and only where, the contents are."""
-    return pandas.factorize(np.asarray(contents, dtype=object))[0]
-
-
-def surplus(keys: np.ndarray, split_ids: np.ndarray) -> np.ndarray:
-    """(rows,) whether a row's key stands in an earlier row of the same split."""
-    return pandas.DataFrame({"key": keys, "split": split_ids}).duplicated().to_numpy()
-
-
-def present(keys: np.ndarray, split_ids: np.ndarray, splits: int) -> np.ndarray:
-    """(splits, keys) whether a key occurs in a split."""
-    found = np.zeros((splits, int(keys.max(initial=-1)) + 1), dtype=bool)
-    found[split_ids, keys] = True
-    return found
-
-
-def leaks(keys: np.ndarray, corpus: FlatCorpus) -> dict[tuple[str, str], int]:
-    """Distinct contents that two splits share, for each pair of splits."""
-    found = present(keys, corpus.split_ids, len(corpus.splits))
-    pairs = combinations(enumerate(corpus.splits), 2)
-    return {(one, other): int((found[i] & found[j]).sum()) for (i, one), (j, other) in pairs}
-
-
 def leaking_rows(keys: np.ndarray, corpus: FlatCorpus) -> np.ndarray:
     """(found,) rows whose content stands in a later split, too: in train rather than in what train is measured by."""
     found = present(keys, corpus.split_ids, len(corpus.splits))
     last = len(corpus.splits) - 1 - found[::-1].argmax(axis=0)  # the last split that each content occurs in
     return np.flatnonzero(corpus.split_ids < last[keys])
-
-
-def conflicting(keys: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(rows,) whether the content of a row also occurs under another label."""
-    pairs = pandas.DataFrame({"key": keys, "label": labels}).drop_duplicates()
-    return (np.bincount(pairs["key"], minlength=int(keys.max(initial=-1)) + 1) > 1)[keys]
 
 
 def find_duplicates(corpus: FlatCorpus, raw: np.ndarray, normal: np.ndarray) -> list[Finding]:
@@ -93,7 +63,7 @@ def _duplicates(corpus: FlatCorpus, raw: np.ndarray, normal: np.ndarray) -> Find
 
 
 def _leakage(corpus: FlatCorpus, raw: np.ndarray, normal: np.ndarray) -> Finding:
-    pairs, normal_pairs = leaks(raw, corpus), leaks(normal, corpus)
+    pairs, normal_pairs = (leaks(keys, corpus.split_ids, list(corpus.splits)) for keys in (raw, normal))
     rows = leaking_rows(normal, corpus)
     exact = ", ".join(f"{count:,} distinct {other} in {one}" for (one, other), count in pairs.items())
     return Finding(

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hfcls.report.figures import Plot
+from hfcls.pages.figures import Plot
 
 EXCERPT = 300  # characters of a text that are quoted
 
@@ -99,13 +99,6 @@ class Finding:
     examples: list[Example]
     rows: np.ndarray
     plots: list[Plot] = field(default_factory=list)
-
-
-def objects(values: list) -> np.ndarray:
-    """(values,) an array of objects, whatever they are."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
 
 
 def spaced(texts: np.ndarray) -> bool:

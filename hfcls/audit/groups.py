@@ -3,8 +3,8 @@
 import numpy as np
 import pandas
 
-from hfcls.audit.duplicates import leaks
 from hfcls.audit.flat import Example, Finding, FlatCorpus
+from hfcls.data.repetition import leaks
 
 TEST_SHARE = 0.2
 EXAMPLES = 15
@@ -15,7 +15,9 @@ def find_torn_groups(corpus: FlatCorpus) -> Finding:
     keys = pandas.factorize(corpus.groups)[0]
     sizes = np.bincount(keys)
     several = int((sizes > 1).sum())
-    across = {f"{one}/{other}": count for (one, other), count in leaks(keys, corpus).items()}
+    across = {
+        f"{one}/{other}": count for (one, other), count in leaks(keys, corpus.split_ids, list(corpus.splits)).items()
+    }
     # A row falls into test with TEST_SHARE; it leaks unless all others of its group do, too.
     torn = float((1 - TEST_SHARE ** (sizes[keys] - 1)).mean())
     rows = np.flatnonzero(sizes[keys] > 1)

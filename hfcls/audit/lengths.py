@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from hfcls.audit.flat import Example, Finding, FlatCorpus
-from hfcls.report.figures import Plot, histogram
+from hfcls.pages.figures import Plot, histogram
 
 LIMITS = (128, 256, 512)
 SPECIAL = 2  # [CLS] and [SEP] take part of a limit

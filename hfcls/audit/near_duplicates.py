@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hfcls.audit.duplicates import present
 from hfcls.audit.flat import Example, Finding, FlatCorpus
+from hfcls.data.repetition import present
 
 SIMILARITY = 0.5  # Jaccard similarity of the n-grams from which two texts are near duplicates
 SHORTEST = 8  # characters; of shorter texts a single edit changes too much. Of 20 characters, three may be edited

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, FileSystemLoader
-
 from hfcls.audit.audit import Audit
 from hfcls.audit.balance import class_counts
 from hfcls.errors import InputError
-from hfcls.report.page import environment
+from hfcls.pages.templates import environment
 
 
 def write_page(done: Audit, path: str | Path) -> Path:
@@ -27,10 +25,8 @@ def write_page(done: Audit, path: str | Path) -> Path:
 
 def render(done: Audit) -> str:
     """The page as text."""
-    reports = environment()
-    loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent), reports.loader])
     return (
-        reports.overlay(loader=loader)
+        environment(Path(__file__).parent)
         .get_template("audit.html")
         .render(
             corpus=done.corpus,

@@ -4,7 +4,6 @@ Tables are read as they are, not with the builder of `hfcls/data/table.py`: that
 is to find, and draws splits where there are none.
 """
 
-import hashlib
 import importlib
 import json
 import logging
@@ -14,7 +13,8 @@ import datasets
 import numpy as np
 import pandas
 
-from hfcls.audit.flat import FlatCorpus, objects
+from hfcls.audit.flat import FlatCorpus
+from hfcls.data.repetition import objects, read_contents
 from hfcls.errors import InputError
 
 # Name of the corpus: module, class and, where it has several, the part of the corpus.
@@ -195,28 +195,6 @@ def encoding_of(file: Path) -> str:
             continue
         return encoding
     return "utf-8-sig"
-
-
-def read_contents(split: datasets.Dataset) -> list[str] | list[bytes]:
-    """What stands in each row of `split`: its text, with the second text of a pair on the next line, or a digest of its
-    image.
-    """
-    if "text_pair" in split.column_names:
-        pairs = zip(split["text"], split["text_pair"], strict=True)
-        return [f"{text}\n{other}" if other else text for text, other in pairs]
-    if "text" in split.column_names:
-        return split["text"][:]
-    # Images are compared as they are encoded; a builder writes all of a corpus with one encoder.
-    images = split.select_columns("image").cast_column("image", datasets.Image(decode=False))
-    return [_digest(row["image"]) for row in images]
-
-
-def _digest(image: dict) -> bytes:
-    """Of the bytes of an image, which are in Arrow or in a file."""
-    if image["bytes"] is not None:
-        return hashlib.blake2b(image["bytes"]).digest()
-    with open(image["path"], "rb") as file:
-        return hashlib.file_digest(file, "blake2b").digest()
 
 
 def _strings(column: pandas.Series) -> np.ndarray:

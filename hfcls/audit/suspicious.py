@@ -7,7 +7,7 @@ https://arxiv.org/abs/1911.00068.
 import numpy as np
 
 from hfcls.audit.flat import Example, Finding, FlatCorpus, spaced
-from hfcls.calibration import fit_temperature
+from hfcls.metrics.calibration import fit_temperature
 
 FOLDS = 4
 MOST = 60_000  # rows that are looked at: of a larger corpus a sample shows what kind of errors there are

@@ -68,7 +68,7 @@ class CardFusionConfig(PreTrainedConfig):
 class NgramLogits(nn.Module):
     """Logits of a bag of n-grams.
 
-    The weights do not start at random: `hfcls.cards` sets them to the ridge regression of the classes' shares in each
+    The weights do not start at random: hfcls sets them to the ridge regression of the classes' shares in each
     training card, which a few hundred cards determine better than descent does. `class_scale` turns such a score into a
     logit, and raises rare classes.
     """

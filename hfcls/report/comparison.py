@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from hfcls.errors import InputError
+from hfcls.metrics.mcnemar import mcnemar
 from hfcls.report.differences import SeedGroup, describe, differing, distinct, seed_groups
 from hfcls.report.run import Run, load_run
 from hfcls.report.scores import Scores, check_agreement, compute_scores
-from hfcls.statistics import mcnemar
 
 METRICS = ("accuracy", "f1", "roc_auc")
 

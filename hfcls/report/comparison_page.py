@@ -1,5 +1,9 @@
 """A comparison of classifiers as one HTML file that needs nothing beside it, and as Markdown tables."""
 
+from pathlib import Path
+
+from hfcls.pages.figures import shade_paths
+from hfcls.pages.templates import duration, environment
 from hfcls.report.comparison import Compared, Comparison
 from hfcls.report.comparison_parts import (
     common,
@@ -12,8 +16,6 @@ from hfcls.report.comparison_parts import (
     value_text,
     whiskers,
 )
-from hfcls.report.figures import shade_paths
-from hfcls.report.page import environment
 
 METRICS = {"accuracy": "test accuracy", "f1": "macro F1", "roc_auc": "ROC-AUC"}
 MATRICES = 24  # settings whose confusion matrix is shown
@@ -26,7 +28,7 @@ def render(comparison: Comparison) -> str:
     names = runs[0].about["labels"]
     same_classes = all(one.about["labels"] == names for one in runs)
     return (
-        environment()
+        environment(Path(__file__).parent)
         .get_template("comparison.html")
         .render(
             **common(comparison, METRICS),
@@ -45,7 +47,6 @@ def render(comparison: Comparison) -> str:
 
 def markdown(comparison: Comparison) -> str:
     """The table of runs and that of means over seeds."""
-    duration = environment().filters["duration"]
     best = comparison.best
     header = ["run", *comparison.settings, "accuracy (95 %)", "macro F1 (95 %)", "ROC-AUC", "p against best"]
     lines = [header + ["training", "samples/s", "parameters"]]

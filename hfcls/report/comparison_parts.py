@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from hfcls.errors import InputError
+from hfcls.pages.figures import Line, Plot, line_plot, span
 from hfcls.report.differences import SeedGroup
-from hfcls.report.figures import Line, Plot, line_plot, span
 
 COLOURED = 5  # settings whose curves have a colour of their own
 DOTTED = 12  # runs, up to which the curves have dots

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hfcls.metrics.intervals import wilson_interval
 from hfcls.report.label_sets import LabelSets
 from hfcls.report.mistakes import excerpt
 from hfcls.report.scores import ClassScores
-from hfcls.statistics import wilson_interval
 
 
 @dataclass(frozen=True)
 class LabelSetScores:
-    """As `hfcls.multi_label.score` defines them, and those of each label. `intervals` has that of `accuracy`."""
+    """As `hfcls.metrics.label_sets.score` defines them, and those of each label. `intervals` has that of `accuracy`."""
 
     rows: int
     without_prediction: int
@@ -39,7 +39,7 @@ def compute_label_scores(found: LabelSets, names: list[str]) -> LabelSetScores:
     """The scores of `found`, whose columns are `names`."""
     from sklearn.metrics import f1_score, precision_recall_fscore_support  # not needed to import hfcls.report
 
-    from hfcls.multi_label import label_areas
+    from hfcls.metrics.label_sets import label_areas
 
     labels, predicted = found.labels, found.predicted
     precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, average=None, zero_division=0)

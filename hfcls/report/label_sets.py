@@ -24,7 +24,7 @@ class LabelSets:
 
 
 def read_label_sets(path: Path, names: list[str]) -> LabelSets:
-    """Reads the predictions.csv that `hfcls.multi_label.write_predictions` writes.
+    """Reads the predictions.csv that `hfcls.runs.outputs.write_predictions` writes.
 
     Raises:
         InputError: the file is missing, torn, or not of these labels.

@@ -1,19 +1,16 @@
 """Puts a run, its scores and its pictures into one HTML file that needs nothing beside it."""
 
-import statistics
-from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from hfcls.reliability import at_temperature, reliability
-from hfcls.report.figures import shade_paths
+from hfcls.metrics.intervals import wilson_interval
+from hfcls.metrics.reliability import at_temperature, reliability
+from hfcls.pages.figures import shade_paths
+from hfcls.pages.templates import environment
 from hfcls.report.label_scores import LabelSetScores, compute_label_scores, surprises
 from hfcls.report.mistakes import EXCERPT, confident_mistakes, frequent_confusions
-from hfcls.report.pictures import (
+from hfcls.report.plots import (
     learning_rate_curve,
     length_histogram,
     reliability_diagram,
@@ -23,28 +20,14 @@ from hfcls.report.pictures import (
 from hfcls.report.run import FURTHER, Run, load_run
 from hfcls.report.scores import Scores, check_agreement, compute_scores
 from hfcls.report.thumbnails import MOST as THUMBNAILS
-from hfcls.statistics import wilson_interval
+
+HERE = Path(__file__).parent
 
 TABLE_CLASSES = 20  # the confusion matrix of more classes is a picture
 PICTURE = 480  # its width in pixels
 FEW_ROWS = 30  # fewer test rows than these get a word of caution
 CONFUSIONS = 10
 MISTAKES = 20
-
-# What must not reach a page as it is: control characters, surrogates, noncharacters, and the marks that reorder what
-# follows them (Unicode Standard Annex 9). Each becomes U+FFFD, so that it is seen.
-_UNSEEN = dict.fromkeys(
-    [
-        *(code for code in range(0x20) if chr(code) not in "\t\n\r"),
-        *range(0x7F, 0xA0),
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-        *range(0xD800, 0xE000),
-        0xFFFE,
-        0xFFFF,
-    ],
-    "\N{REPLACEMENT CHARACTER}",
-)
 
 
 def write_report(output_dir: str | Path) -> Path:
@@ -66,7 +49,7 @@ def write_report(output_dir: str | Path) -> Path:
 
 def render(run: Run, scores: Scores | LabelSetScores) -> str:
     """The page as text."""
-    template = environment().get_template("report.html")
+    template = environment(HERE).get_template("report.html")
     common = {
         "run": run,
         "about": run.about,
@@ -113,56 +96,8 @@ def _calibration(run: Run) -> dict | None:
     return {"diagram": reliability_diagram(before, after), "before": before.error, "after": after.error}
 
 
-@cache
-def environment() -> Environment:
-    """The templates of this folder. Whatever they print is made visible and escaped, wherever it comes from."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_visible,
-    )
-    templates.filters |= {
-        "count": lambda value: f"{value:,}",
-        "score": lambda value: "–" if value is None else f"{value:.4f}",
-        "spread": _spread,
-        "percent": lambda value: f"{100 * value:.1f} %",
-        "short": lambda value: f"{value:,.4g}" if isinstance(value, float) else value,
-        "duration": _duration,
-        "moment": _moment,
-    }
-    return templates
-
-
 def _shaded(confusion: np.ndarray) -> list[list[tuple[int, float]]]:
     """Rows of (count, square root of its share of the row); the last column is left out where it is empty."""
     shown = confusion if confusion[:, -1].any() else confusion[:, :-1]
     shade = np.sqrt(shown / np.maximum(confusion.sum(axis=1, keepdims=True), 1))
     return [list(zip(*row, strict=True)) for row in zip(shown.tolist(), shade.tolist(), strict=True)]
-
-
-def _visible(value):
-    return value.translate(_UNSEEN) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _spread(values: list[float]) -> str:
-    """Mean ± standard deviation."""
-    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}" if len(values) > 1 else "–"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _moment(started: str) -> str:
-    """An ISO 8601 time for a reader; anything else as it is."""
-    try:
-        return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M %Z").strip()
-    except ValueError:
-        return started

@@ -15,7 +15,7 @@ class Predictions:
 
     `texts` (N,) is the column named `column`: `"text"`, or `"id"` where the input was no text. `labels` (N,) and
     `predicted` (N,) are class numbers; -1 in `predicted` is a row without a prediction, whose `probabilities`
-    (N, classes) are uniform, as `hfcls.metrics` counts it.
+    (N, classes) are uniform, as `hfcls.metrics.one_label` counts it.
     """
 
     column: str

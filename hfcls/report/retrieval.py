@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from math import comb
 from pathlib import Path
 
-from hfcls.report.page import environment
-from hfcls.report.pictures import LOSS, learning_rate_curve, training_curves
+from hfcls.pages.templates import environment
+from hfcls.report.plots import LOSS, learning_rate_curve, training_curves
 from hfcls.report.run import NUMBER, OPTIONAL_NUMBER, RUN, check, read_checked, read_history
 from hfcls.report.thumbnails import check_pngs
 
@@ -105,7 +105,7 @@ def render(run: RetrievalRun) -> str:
             recalls.append((title, values))
     start, chosen = results["start_recall_at_1"], results["eval_recall_at_1"]
     return (
-        environment()
+        environment(Path(__file__).parent)
         .get_template("retrieval.html")
         .render(
             run=run,

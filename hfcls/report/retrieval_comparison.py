@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hfcls.errors import InputError
+from hfcls.metrics.intervals import wilson_interval
 from hfcls.report.differences import SeedGroup, describe, differing, distinct, seed_groups
 from hfcls.report.retrieval import RECALLS, RetrievalRun, load_retrieval_run
 from hfcls.report.run import check
-from hfcls.statistics import wilson_interval
 
 METRICS = (*RECALLS, *(f"image_to_text_{name}" for name in RECALLS))
 _ANSWERED = {"answered": {"texts": int, "images": int}}

@@ -1,7 +1,9 @@
 """A comparison of retrieval runs as one HTML file that needs nothing beside it, and as Markdown tables."""
 
 import math
+from pathlib import Path
 
+from hfcls.pages.templates import duration, environment
 from hfcls.report.comparison_parts import (
     common,
     cost_texts,
@@ -13,7 +15,6 @@ from hfcls.report.comparison_parts import (
     value_text,
     whiskers,
 )
-from hfcls.report.page import environment
 from hfcls.report.retrieval_comparison import METRICS, RetrievalComparison
 
 _TITLES = [
@@ -34,7 +35,7 @@ def render(comparison: RetrievalComparison) -> str:
     first = METRICS[0]
     intervals = {one.name: (one.scores[first], *one.intervals[first]) for one in comparison.runs}
     return (
-        environment()
+        environment(Path(__file__).parent)
         .get_template("retrieval_comparison.html")
         .render(
             **common(comparison, _NAMED),
@@ -46,7 +47,6 @@ def render(comparison: RetrievalComparison) -> str:
 
 def markdown(comparison: RetrievalComparison) -> str:
     """The table of runs and that of means over seeds."""
-    duration = environment().filters["duration"]
     header = [title if title.endswith("mean") else f"{title} (95 %)" for title in _TITLES]
     lines = [["run", *comparison.settings, *header, "training", "pairs/s", "parameters"]]
     for one in comparison.runs:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hfcls.errors import InputError
+from hfcls.metrics.intervals import bootstrap_intervals
 from hfcls.report.predictions import Predictions
 from hfcls.report.run import Run
-from hfcls.statistics import bootstrap_intervals
 
 TOLERANCE = 1e-6
 CURVE_POINTS = 300
@@ -50,7 +50,7 @@ class Scores:
 
 
 def compute_scores(predictions: Predictions, names: list[str]) -> Scores:
-    """Accuracy, macro F1 and macro one-versus-rest ROC-AUC as `hfcls.metrics` defines them, and their parts."""
+    """Accuracy, macro F1 and macro one-versus-rest ROC-AUC as hfcls.metrics defines them, and their parts."""
     from sklearn.metrics import auc, precision_recall_fscore_support, roc_curve  # not needed to import hfcls.report
 
     labels, predicted, count = predictions.labels, predictions.predicted, len(names)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hfcls.arguments import SharedArguments
 from hfcls.errors import InputError
+from hfcls.training.arguments import SharedArguments
 
 
 @dataclass

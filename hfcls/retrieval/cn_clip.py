@@ -15,8 +15,8 @@ from transformers import (
 )
 
 from hfcls.errors import InputError
-from hfcls.loading import load
-from hfcls.vocabulary import load_vocabulary
+from hfcls.inference.loading import load
+from hfcls.text.vocabulary import load_vocabulary
 
 CONTEXT_LENGTH = 52  # tokens of a text, which cn-clip's own `tokenize` keeps
 HEAD_WIDTH, HEAD_WIDTHS = 64, {1280: 80}  # of the picture tower, by its width: ViT-H/14 has wider heads

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from transformers import TrainingArguments
 
-from hfcls.corpus import builder_errors
 from hfcls.data.muge import MUGE
-from hfcls.retrieval import pictures
+from hfcls.images import decoding as pictures
+from hfcls.metrics.retrieval import Pairs
 from hfcls.retrieval.arguments import RetrievalArguments
+from hfcls.training.corpus import builder_errors
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,8 @@ class RetrievalCorpus:
     splits: dict[str, RetrievalSplit]
     notes: list[str] = field(default_factory=list)
 
-    labels, multi_label = (), False  # there are no classes
+    target = Pairs()
+    labels = ()
 
 
 def load_retrieval_corpus(arguments: RetrievalArguments, training_args: TrainingArguments) -> RetrievalCorpus:

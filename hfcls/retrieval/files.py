@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hfcls.outputs import length_summary, write_json
 from hfcls.report.retrieval import EXAMPLES
 from hfcls.report.thumbnails import thumbnail
 from hfcls.retrieval.corpus import RetrievalSplit
+from hfcls.runs.outputs import length_summary, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ import transformers
 from torch.nn.functional import normalize
 from transformers.trainer_utils import speed_metrics
 
-from hfcls.preprocessing import TokenRows
+from hfcls.metrics.retrieval import recall, search
 from hfcls.retrieval.contrastive import MAX_LOGIT_SCALE, RandomState, contrastive_loss, gather
 from hfcls.retrieval.corpus import RetrievalSplit
-from hfcls.retrieval.pairs import ImageRows, TextRows
-from hfcls.retrieval.recall import recall, search
-from hfcls.trainer import ClassifierTrainer
+from hfcls.retrieval.rows import ImageRows, TextRows
+from hfcls.text.rows import TokenRows
+from hfcls.training.trainer import ClassifierTrainer
 
 RELATED = ("image_rows", "wordings")  # of a batch: what describes what, not an input of the model
 

@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 from transformers import ChineseCLIPModel, ChineseCLIPProcessor, TrainingArguments
 
 from hfcls.errors import InputError
-from hfcls.retrieval.pictures import decode
+from hfcls.images.decoding import decode
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from hfcls.audit.repeated import count_repeated, repeated_line
 from hfcls.cli import main
 from hfcls.data.imdb import IMDB
 from hfcls.data.mnist import MNIST
+from hfcls.data.repetition import count_repeated, repeated_line
 from hfcls.data.thucnews import THUCNews
 
 

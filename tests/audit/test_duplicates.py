@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hfcls.audit.duplicates import find_duplicates, keys, normalise
+from hfcls.audit.duplicates import find_duplicates, normalise
+from hfcls.data.repetition import keys
 from tests.audit.planted import flat
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from hfcls.audit.duplicates import keys
 from hfcls.audit.giveaways import find_giveaways
 from hfcls.audit.suspicious import confident_learning, find_suspicious_labels
+from hfcls.data.repetition import keys
 from tests.audit.planted import LETTERS, flat
 
 

@@ -3,9 +3,9 @@ import random
 import numpy as np
 import pytest
 
-from hfcls.audit.duplicates import keys, normalise
-from hfcls.audit.flat import objects
+from hfcls.audit.duplicates import normalise
 from hfcls.audit.near_duplicates import SIMILARITY, find_near_duplicates, near_pairs
+from hfcls.data.repetition import keys, objects
 from tests.audit.planted import LETTERS, flat, headline
 
 

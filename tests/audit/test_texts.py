@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from hfcls.audit.balance import find_imbalance
-from hfcls.audit.flat import objects
 from hfcls.audit.groups import find_torn_groups
 from hfcls.audit.lengths import find_extreme_lengths
 from hfcls.audit.texts import find_unfit_texts
+from hfcls.data.repetition import objects
 from tests.audit.planted import flat
 
 

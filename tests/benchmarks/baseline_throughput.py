@@ -17,11 +17,12 @@ import time
 import torch
 import transformers
 
-from hfcls import baselines, training
-from hfcls.arguments import parse
-from hfcls.corpus import load_corpus
 from hfcls.data.thucnews import THUCNews
-from hfcls.text_arguments import BaselineArguments
+from hfcls.text import baselines
+from hfcls.text.arguments import BaselineArguments
+from hfcls.training import run as training
+from hfcls.training.arguments import parse
+from hfcls.training.corpus import load_corpus
 
 WARM_UP = 5
 ARCHITECTURES = ("text_rnn", "text_cnn", "dpcnn", "ngram_linear")

@@ -21,15 +21,17 @@ import torch
 import transformers
 from datasets import DatasetDict
 
-from hfcls import outputs, training
-from hfcls.arguments import parse
-from hfcls.collators import text_collator
-from hfcls.corpus import load_corpus
 from hfcls.data.thucnews import THUCNews
 from hfcls.models.bert import bert_from_scratch
-from hfcls.preprocessing import tokenize_corpus
-from hfcls.text_arguments import PretrainedTextArguments
-from hfcls.tokenization import train_wordpiece_tokenizer
+from hfcls.runs import outputs
+from hfcls.text.arguments import PretrainedTextArguments
+from hfcls.text.collator import text_collator
+from hfcls.text.rows import tokenize_corpus
+from hfcls.text.tokenization import train_wordpiece_tokenizer
+from hfcls.training import run as training
+from hfcls.training.arguments import parse
+from hfcls.training.corpus import load_corpus
+from hfcls.training.setup import Setup
 
 WARM_UP = 1
 
@@ -78,7 +80,7 @@ def main():
         return bert_from_scratch(options.size, tokenizer, corpus.labels, 128)
 
     def setup(model):
-        return training.Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, options.size)
+        return Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, options.size)
 
     def usual():
         clock = Clock()

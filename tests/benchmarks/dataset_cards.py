@@ -21,11 +21,12 @@ from sklearn.svm import LinearSVC
 from transformers import TrainingArguments, set_seed
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from hfcls import cards, training  # noqa: E402
-from hfcls.card_arguments import CardArguments  # noqa: E402
-from hfcls.card_metrics import CardMetrics  # noqa: E402
-from hfcls.metrics import score  # noqa: E402
+from hfcls.cards import build as cards  # noqa: E402
+from hfcls.cards.arguments import CardArguments  # noqa: E402
+from hfcls.cards.metrics import CardMetrics  # noqa: E402
+from hfcls.metrics.one_label import score  # noqa: E402
 from hfcls.models.card_features import CardFeatureExtractor  # noqa: E402
+from hfcls.training import run as training  # noqa: E402
 from recipes.dataset_cards import FUSION, SIMILARITY  # noqa: E402
 
 MODELS = {

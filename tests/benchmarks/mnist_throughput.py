@@ -17,16 +17,19 @@ import numpy as np
 import torch
 import transformers
 
+from hfcls.training.setup import Setup
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from hfcls import images, training  # noqa: E402
-from hfcls.arguments import parse  # noqa: E402
-from hfcls.image_arguments import ImageArguments  # noqa: E402
+from hfcls.images import build as images  # noqa: E402
+from hfcls.images.arguments import ImageArguments  # noqa: E402
 from hfcls.models.image_cnn import (  # noqa: E402
     ImageCNNConfig,
     ImageCNNForImageClassification,
     ImageCNNImageProcessor,
 )
-from hfcls.preprocessing import Rows  # noqa: E402
+from hfcls.text.rows import Rows  # noqa: E402
+from hfcls.training import run as training  # noqa: E402
+from hfcls.training.arguments import parse  # noqa: E402
 
 ROWS, BATCH_SIZE = 8000, 64
 
@@ -79,7 +82,7 @@ def recipe(pixels: np.ndarray, labels: np.ndarray, steps: int, augment: str) -> 
         rows = images.ImageRows(pixels, labels, seed=training_args.seed if arguments.augment else None)
         processor = ImageCNNImageProcessor()
         collator = images.ImageCollator(processor.normalize_pixels)
-        setup = training.Setup(None, processor, Rows(rows, rows, rows), collator, network(), "CNN")
+        setup = Setup(None, processor, Rows(rows, rows, rows), collator, network(), "CNN")
         trainer = training.build_trainer(setup, arguments, training_args)
         clock = Clock()
         trainer.add_callback(clock)

@@ -32,13 +32,13 @@ from torch.nn.functional import cross_entropy
 from transformers import ChineseCLIPConfig, ChineseCLIPModel
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from hfcls.arguments import parse  # noqa: E402
-from hfcls.retrieval import pairs  # noqa: E402
-from hfcls.retrieval import training as retrieval  # noqa: E402
+from hfcls.retrieval import build as retrieval  # noqa: E402
+from hfcls.retrieval import rows as pairs  # noqa: E402
 from hfcls.retrieval.arguments import RetrievalArguments  # noqa: E402
 from hfcls.retrieval.contrastive import contrastive_loss  # noqa: E402
 from hfcls.retrieval.corpus import load_retrieval_corpus  # noqa: E402
 from hfcls.retrieval.trainer import RetrievalTrainer  # noqa: E402
+from hfcls.training.arguments import parse  # noqa: E402
 
 BATCH_SIZE = 64
 CAPTION_LENGTHS = (6, 20)  # tokens with [CLS] and [SEP]; MUGE's queries have some ten characters

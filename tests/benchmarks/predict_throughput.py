@@ -6,7 +6,7 @@ The input is a file of texts, one a line (what stands behind a tab is left out).
 and writing a CSV file, the way in which each is used:
 
 usual   `pipeline("text-classification", model, truncation=True)(texts, batch_size=32)`
-hfcls   `hfcls.prediction.predict_file`
+hfcls   `hfcls.inference.prediction.predict_file`
 
 Ends with 1 unless both give the same labels, and probabilities that agree to 1e-6. Without --model and --input: a BERT
 from random weights on the headlines of the embedded sample, repeated.
@@ -23,10 +23,10 @@ from pathlib import Path
 import torch
 import transformers
 
+from hfcls.inference.prediction import load_classifier, predict_file
+from hfcls.inference.text_files import TextFile
 from hfcls.models.bert import bert_from_scratch
-from hfcls.prediction import load_classifier, predict_file
-from hfcls.text_files import TextFile
-from hfcls.tokenization import train_wordpiece_tokenizer
+from hfcls.text.tokenization import train_wordpiece_tokenizer
 
 SAMPLE = Path(__file__).parents[2] / "hfcls" / "data" / "samples" / "thucnews" / "train.txt"
 

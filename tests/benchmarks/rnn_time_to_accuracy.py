@@ -20,11 +20,12 @@ import transformers
 from rnn_reference import BATCH, PAD_TO, Reference, batches, headline_rows
 from torch import nn
 
-from hfcls import baselines, training
-from hfcls.arguments import parse
-from hfcls.corpus import load_corpus
 from hfcls.data.thucnews import THUCNews
-from hfcls.text_arguments import BaselineArguments
+from hfcls.text import baselines
+from hfcls.text.arguments import BaselineArguments
+from hfcls.training import run as training
+from hfcls.training.arguments import parse
+from hfcls.training.corpus import load_corpus
 
 QUICK = "--initialization orthogonal --learning_rate 3e-3 --num_train_epochs 3 --lr_scheduler_type cosine"
 QUICK += " --warmup_steps 0.05 --weight_decay 0.01 --label_smoothing_factor 0.1 --max_length 32"

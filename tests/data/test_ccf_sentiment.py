@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hfcls.data.ccf_sentiment import CCFSentiment
-from tests.test_baselines import run as run_recipe
+from tests.text.test_baselines import run as run_recipe
 
 SHARED = Path(__file__).parent.parent.parent.parent / "shared" / "data" / "ccf_sentiment"
 ROWS = [(f"id{i}", f"标题{i}", f"内容,有逗号{i}", i % 3) for i in range(60)]

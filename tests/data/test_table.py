@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from hfcls.data.table import Table
-from hfcls.prediction import load_classifier, predict_texts
-from tests.test_baselines import run as run_recipe
+from hfcls.inference.prediction import load_classifier, predict_texts
+from tests.text.test_baselines import run as run_recipe
 
 # 40 % / 40 % / 19 % / 1 %
 LABELS = ["good"] * 120 + ["bad"] * 120 + ["odd"] * 57 + ["rare"] * 3

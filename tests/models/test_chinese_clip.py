@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
-from hfcls.tokenization import train_wordpiece_tokenizer
+from hfcls.text.tokenization import train_wordpiece_tokenizer
 
 MIRRORED = ["左边是零，右边是二", "左边是二，右边是零"]
 

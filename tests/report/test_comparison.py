@@ -12,10 +12,10 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from hfcls import cli
 from hfcls.errors import InputError
+from hfcls.metrics.intervals import bootstrap_intervals
 from hfcls.report import write_comparison
 from hfcls.report.comparison import compare
 from hfcls.report.comparison_page import markdown, render
-from hfcls.statistics import bootstrap_intervals
 
 NAMES = ["财经", "体育", "游戏"]
 ROWS = 200

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from hfcls.report.figures import Line, histogram, line_plot, shade_paths, span, thin
-from hfcls.report.pictures import roc_curves, training_curves
+from hfcls.pages.figures import Line, histogram, line_plot, shade_paths, span, thin
+from hfcls.report.plots import roc_curves, training_curves
 from hfcls.report.run import load_run
 from hfcls.report.scores import CURVE_POINTS, compute_scores
 

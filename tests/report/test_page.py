@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
+from hfcls.metrics.intervals import bootstrap_intervals
 from hfcls.report import write_report
 from hfcls.report.run import load_run
-from hfcls.statistics import bootstrap_intervals
 
 TAGS = {
     "html",

@@ -64,11 +64,12 @@ def test_macro_curve_is_the_mean_of_interpolated_curves(make_run):
 
 
 def test_what_a_recipe_writes_agrees(make_run):
-    """The contract with hfcls.metrics and hfcls.outputs, which compute and write the same from logits."""
+    """The contract with hfcls.metrics and hfcls.runs, which compute and write the same from logits."""
     import datasets
 
-    from hfcls import metrics, outputs
-    from hfcls.corpus import Corpus
+    from hfcls.metrics import one_label as metrics
+    from hfcls.runs import outputs
+    from hfcls.training.setup import Corpus
 
     folder = make_run(rows=200)
     run = load_run(folder)
@@ -79,7 +80,8 @@ def test_what_a_recipe_writes_agrees(make_run):
     rows = {"text": [f"row {row}" for row in range(200)], "label": run.predictions.labels}
     test = datasets.Dataset.from_dict(rows, features=features)
     corpus = Corpus("generated", "generated", "en", datasets.DatasetDict(train=test, test=test))
-    outputs.write_predictions(folder / "predictions.csv", corpus, labels=run.predictions.labels, logits=logits)
+    labels = run.predictions.labels
+    outputs.write_predictions(folder / "predictions.csv", corpus, corpus.target, labels=labels, logits=logits)
     scores = metrics.score(logits, run.predictions.labels)
     outputs.write_json(folder / "all_results.json", {f"test_{name}": value for name, value in scores.items()})
     assert write_report(folder).exists()

@@ -13,7 +13,7 @@ from transformers import AutoProcessor, ChineseCLIPModel
 from hfcls.errors import InputError
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
 from hfcls.retrieval.cn_clip import convert, from_transformers, read_checkpoint, to_transformers
-from hfcls.tokenization import train_wordpiece_tokenizer
+from hfcls.text.tokenization import train_wordpiece_tokenizer
 from tests.test_cli import _main as run_verb
 
 TEXTS = ["图片里写着三和七", "九"]

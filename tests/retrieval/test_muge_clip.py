@@ -18,11 +18,11 @@ from transformers import AutoProcessor, ChineseCLIPModel, pipeline
 
 from hfcls.data.muge import MUGE
 from hfcls.errors import InputError
-from hfcls.hub import files_to_push
 from hfcls.retrieval.zero_shot import find_pictures
+from hfcls.runs.hub import files_to_push
 from tests.hub_server import serve_hub
-from tests.test_baselines import ROOT, run
-from tests.test_pushed_baselines import PUSH
+from tests.runs.test_pushed_baselines import PUSH
+from tests.text.test_baselines import ROOT, run
 
 FLAGS = (
     "--from_scratch tiny --max_train_samples 30 --max_eval_samples 20 --num_train_epochs 2 --dataloader_num_workers 0"

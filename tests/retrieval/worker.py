@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hfcls import training
-from hfcls.arguments import parse
-from hfcls.retrieval import training as retrieval
+from hfcls.retrieval import build as retrieval
 from hfcls.retrieval.arguments import RetrievalArguments
 from hfcls.retrieval.corpus import load_retrieval_corpus
+from hfcls.training import run as training
+from hfcls.training.arguments import parse
 from tests.worker import Record
 
 FLAGS = (

@@ -1,0 +1,245 @@
+"""The corpus of dataset cards, and the models that are trained on it."""
+
+import functools
+from pathlib import Path
+
+import datasets
+import numpy as np
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, TrainingArguments
+
+from hfcls.cards.arguments import CardArguments
+from hfcls.cards.metrics import CardMetrics
+from hfcls.cards.processor import CardProcessor
+from hfcls.cards.rows import CardCollator, CardRows, all_similarities
+from hfcls.cards.sentence_embedder import SentenceEmbedder
+from hfcls.cards.statistics import count_features, fit_bag, fit_prior, fit_table, number_statistics
+from hfcls.data.dataset_cards import DatasetCards
+from hfcls.errors import InputError
+from hfcls.inference.loading import load, register_models
+from hfcls.models.bert import bert_from_scratch
+from hfcls.models.card_features import LSA, PAIR, CardFeatureExtractor, pad
+from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification
+from hfcls.models.label_similarity import LabelSimilarityConfig, LabelSimilarityForSequenceClassification
+from hfcls.text import baselines
+from hfcls.text.arguments import BaselineArguments
+from hfcls.text.collator import text_collator
+from hfcls.text.tokenization import train_wordpiece_tokenizer
+from hfcls.training.corpus import load_corpus
+from hfcls.training.setup import Corpus, Rows, Setup, align_labels
+
+TASK = "tabular-classification"
+
+
+def load_cards(arguments: CardArguments, training_args: TrainingArguments) -> Corpus:
+    """The corpus, its rows grouped by card.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    target = "coarse" if arguments.target == "coarse" else "fine"
+    corpus = load_corpus(
+        DatasetCards,
+        arguments,
+        training_args,
+        name="dataset cards",
+        language="en",
+        target=target,
+        seed=arguments.split_seed,
+    )
+    corpus.shown = "id"  # cards are long
+    for name, split in corpus.splits.items():
+        corpus.splits[name] = split.add_column("group", list(split["id"]))  # folds keep a card together
+    if arguments.train_on_validation:
+        pool = [corpus.splits["train"], corpus.splits["validation"]]
+        corpus.splits["train"] = datasets.concatenate_datasets(pool)
+        corpus.notes.append("the validation cards were trained on, too: nothing was chosen by them")
+    return corpus
+
+
+def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Corpus) -> Setup:
+    """The model that `--architecture` names, its statistics taken from train, or the saved one of `--evaluate_only`.
+
+    Raises:
+        InputError: the model cannot be loaded, or does not fit the corpus.
+    """
+    if _is_ngram_linear(arguments):
+        setup = baselines.build(_baseline(arguments), training_args, corpus)
+        setup.test_metrics = CardMetrics(setup.corpus.splits["test"])
+        return setup
+    if arguments.evaluate_only is not None:
+        processor, model = load(arguments.evaluate_only, task=TASK, trust_remote_code=arguments.trust_remote_code)
+        corpus, encoder = align_labels(corpus, model), None
+    else:
+        processor, encoder = _processor(arguments, training_args, corpus)
+        model = None
+    with training_args.main_process_first(desc="embedding"):
+        similar = all_similarities(corpus.splits, processor)
+    rows = {name: CardRows(split, processor, similar) for name, split in corpus.splits.items()}
+    if model is None:
+        model = build_model(arguments, corpus, rows["train"], encoder)
+    for split in rows.values():
+        split.tabulate(model.table)
+    return Setup(
+        corpus,
+        processor,
+        Rows(**rows, lengths={name: split.lengths for name, split in rows.items()} if processor.tokenizer else None),
+        CardCollator(text_collator(processor.tokenizer) if processor.tokenizer else None),
+        model,
+        arguments.evaluate_only or _name(arguments),
+        base_model=arguments.model_name_or_path,
+        pipeline_task=TASK,
+        test_metrics=CardMetrics(corpus.splits["test"], model.config.coarse_of, model.config.coarse_labels),
+        classify=functools.partial(classify, trust_remote_code=arguments.trust_remote_code),
+    )
+
+
+def _processor(
+    arguments: CardArguments, training_args: TrainingArguments, corpus: Corpus
+) -> tuple[CardProcessor, PreTrainedModel | None]:
+    """What reads the cards, and the transformer that reads their text, if one does.
+
+    Raises:
+        InputError: a model cannot be loaded, or does not fit.
+    """
+    tokenizer = encoder = embedder = None
+    if arguments.from_scratch is not None:
+        tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=arguments.max_length)
+        encoder = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.labels, arguments.max_length).bert
+    elif arguments.model_name_or_path is not None:
+        tokenizer, encoder = _pretrained_encoder(arguments.model_name_or_path, arguments.max_length)
+    if arguments.similarities and arguments.embedding_model != LSA:
+        embedder = SentenceEmbedder(
+            arguments.embedding_model,
+            trust_remote_code=arguments.trust_remote_code,
+            device=training_args.device,
+        )
+        if training_args.process_index == 0:
+            embedder.save(training_args.output_dir)
+    return CardProcessor(CardFeatureExtractor(), tokenizer, embedder), encoder
+
+
+def _pretrained_encoder(name_or_path: str, max_length: int):
+    try:
+        tokenizer, encoder = AutoTokenizer.from_pretrained(name_or_path), AutoModel.from_pretrained(name_or_path)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder as "
+            f"--model_name_or_path, set HF_ENDPOINT to a mirror, or leave it out for a bag of n-grams"
+        ) from error
+    config = encoder.config
+    if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
+        raise InputError(f"{name_or_path}: is a {config.model_type}, no encoder of texts; give one such as BERT")
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and max_length > positions:
+        raise InputError(f"--max_length {max_length}: {name_or_path} has {positions} positions; give at most that")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # masked: any will do
+    tokenizer.model_max_length = max_length  # saved with it
+    return tokenizer, encoder
+
+
+def build_model(arguments: CardArguments, corpus: Corpus, rows: CardRows, encoder: PreTrainedModel | None = None):
+    """A model that knows the statistics of the training `rows`, and nothing of any other.
+
+    `encoder` reads the text; None for a bag of n-grams.
+
+    Raises:
+        InputError: `--target both`, and a fine class is of two coarse classes.
+    """
+    embedding_model = arguments.embedding_model if arguments.similarities else None
+    if embedding_model is not None and Path(embedding_model).is_dir():
+        embedding_model = Path(embedding_model).resolve().name  # where it lay is nobody's business
+    by_lsa = embedding_model == LSA
+    shared = {
+        "embedding_model": embedding_model,
+        "num_terms": len(count_features(rows.cards, below=PAIR)[0]) if by_lsa else 0,
+        "embedding_size": arguments.embedding_size,
+        "id2label": dict(enumerate(corpus.labels)),
+        "label2id": {label: i for i, label in enumerate(corpus.labels)},
+        **number_statistics(rows.numbers[np.unique(rows.card, return_index=True)[1]]),
+    }
+    if arguments.target == "both":
+        shared |= _coarse_classes(corpus)
+    batches = [pad(rows.cards[start : start + 16]) for start in range(0, len(rows.cards), 16)]
+    shares = _shares(rows, len(corpus.labels))
+    if arguments.architecture == "label_similarity":
+        config = LabelSimilarityConfig(classifier=arguments.classifier, **shared)
+        model = LabelSimilarityForSequenceClassification(config)
+    elif encoder is not None:
+        model = CardFusionForSequenceClassification(CardFusionConfig(text_config=encoder.config, **shared))
+        model.text.encoder.load_state_dict(encoder.state_dict(), strict=False)  # all but a pooler
+        fit_prior(model, shares)
+    else:
+        num_features = len(count_features(rows.cards)[0])
+        model = CardFusionForSequenceClassification(CardFusionConfig(num_features=num_features, **shared))
+        fit_prior(model, shares)
+        fit_bag(model.text, rows.cards, batches, shares, arguments.ridge)
+    if embedding_model is not None:
+        fit_table(model.table, rows, batches)
+    return model
+
+
+def classify(rows: datasets.Dataset, saved: str, *, trust_remote_code: bool) -> tuple[list[str], list[dict]]:
+    """Names of a few rows of the corpus and the answers of the model in the folder `saved`."""
+    from hfcls.cards.classifier import DatasetCardClassifier
+
+    classifier = DatasetCardClassifier.from_pretrained(saved, trust_remote_code=trust_remote_code)
+    answers = [
+        classifier(
+            row["text"].partition("\n")[2],
+            name=row["id"],
+            downloads=row["downloads"],
+            size=row["size"],
+            num_rows=row["num_rows"],
+        )[0]
+        for row in rows
+    ]
+    return list(rows["id"]), answers
+
+
+def _shares(rows: CardRows, num_labels: int) -> np.ndarray:
+    """Of each card, the share of its rows that each class has, (cards, classes)."""
+    counts = np.zeros((len(rows.cards), num_labels))
+    np.add.at(counts, (rows.card, rows.labels), 1)
+    return counts / counts.sum(1, keepdims=True)
+
+
+def _coarse_classes(corpus: Corpus) -> dict:
+    """`coarse_of` and `coarse_labels` of the config."""
+    pairs = {pair for split in corpus.splits.values() for pair in zip(split["label"], split["coarse"], strict=True)}
+    if len(pairs) > len(corpus.labels):
+        of = [label for label, _ in sorted(pairs)]
+        twice = next(corpus.labels[label] for label in of if of.count(label) > 1)
+        raise InputError(f"--target both: {twice} is of several coarse classes; give --target fine")
+    names = sorted({coarse for _, coarse in pairs})
+    return {"coarse_of": [names.index(coarse) for _, coarse in sorted(pairs)], "coarse_labels": names}
+
+
+def _is_ngram_linear(arguments: CardArguments) -> bool:
+    if arguments.evaluate_only is None:
+        return arguments.architecture == "ngram_linear"
+    register_models()
+    try:
+        return AutoConfig.from_pretrained(arguments.evaluate_only).model_type == "ngram_linear"
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"--evaluate_only {arguments.evaluate_only}: cannot be loaded ({reason})") from error
+
+
+def _baseline(arguments: CardArguments) -> BaselineArguments:
+    return BaselineArguments(
+        evaluate_only=arguments.evaluate_only,
+        architecture="ngram_linear",
+        tokens="word",
+        ngram_max=2,
+        max_length="20000",
+    )
+
+
+def _name(arguments: CardArguments) -> str:
+    table = f"similarities ({arguments.embedding_model}) and numbers" if arguments.similarities else "numbers"
+    if arguments.architecture == "label_similarity":
+        return f"{arguments.classifier} on {table}"
+    text = arguments.model_name_or_path or (f"BERT {arguments.from_scratch}" if arguments.from_scratch else "n-grams")
+    return f"{text}, {table}"

@@ -1,0 +1,106 @@
+"""Embeddings of texts by any model of sentence-transformers, which is an extra."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+from datasets.fingerprint import Hasher
+from huggingface_hub import snapshot_download
+from transformers import PreTrainedConfig
+
+from hfcls.errors import InputError
+from hfcls.runs.hub import EMBEDDING_MODEL
+
+
+class SentenceEmbedder:
+    """A model of sentence-transformers, whose embeddings have length 1.
+
+    Args:
+        name_or_path: of the Hub, or a folder.
+        trust_remote_code: whether to run code that comes with the model.
+        device: absent: the GPU, if there is one.
+
+    Raises:
+        InputError: sentence-transformers is not installed, the model cannot be loaded, or needs its own code.
+    """
+
+    def __init__(self, name_or_path: str, *, trust_remote_code: bool = False, device: torch.device | None = None):
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise InputError(f"{name_or_path} needs an extra: pip install 'hfcls[embeddings]'") from error
+        try:
+            _refuse_foreign_code(name_or_path, trust_remote_code)
+            self.model = SentenceTransformer(
+                name_or_path, device=None if device is None else str(device), trust_remote_code=trust_remote_code
+            )
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(
+                f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder, set "
+                f"HF_ENDPOINT to a mirror, or leave --embedding_model out"
+            ) from error
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same architecture and weights, and different for others."""
+        digest = hashlib.blake2b(f"{self.model} {self.model.max_seq_length}".encode(), digest_size=16)
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Embeddings (texts, size) float32."""
+        return self.model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False).astype(np.float32)
+
+    def cached(self, texts: Sequence[str]) -> np.ndarray:
+        """As a call, with a progress bar; from the cache of `datasets` where the same texts were embedded before."""
+        key = Hasher.hash([self.fingerprint, list(texts)])
+        cache = Path(datasets.config.HF_DATASETS_CACHE) / "hfcls_embeddings"
+        cache.mkdir(parents=True, exist_ok=True)
+        rows = datasets.Dataset.from_dict({"text": list(texts)}).map(
+            lambda batch: {"embedding": self(batch["text"])},
+            batched=True,
+            batch_size=64,
+            remove_columns="text",
+            new_fingerprint=key,
+            cache_file_name=str(cache / f"{key}.arrow"),
+            desc="embedding",
+        )
+        return rows.with_format("numpy")["embedding"][:].astype(np.float32)
+
+    def save(self, output_dir: str | Path) -> None:
+        """Puts the model into a folder of `output_dir`, where `saved` finds it."""
+        self.model.save(str(Path(output_dir) / EMBEDDING_MODEL), create_model_card=False)
+
+
+def saved(name_or_path: str, *, trust_remote_code: bool = False) -> SentenceEmbedder:
+    """The embedding model that was saved with the classifier `name_or_path`, of the Hub or a folder.
+
+    Raises:
+        InputError: there is none, or it cannot be loaded.
+    """
+    folder = Path(name_or_path)
+    if not folder.is_dir():
+        folder = Path(snapshot_download(name_or_path, allow_patterns=f"{EMBEDDING_MODEL}/*"))
+    if not (folder / EMBEDDING_MODEL).is_dir():
+        raise InputError(
+            f"{name_or_path}: has no {EMBEDDING_MODEL}, which its classifier needs: give the folder of the run"
+        )
+    return SentenceEmbedder(str(folder / EMBEDDING_MODEL), trust_remote_code=trust_remote_code)
+
+
+def _refuse_foreign_code(name_or_path: str, trust_remote_code: bool) -> None:
+    """Without its code a model may load all the same, as a related one with random weights: jina-embeddings-v2
+    does (https://github.com/embeddings-benchmark/mteb/issues/1862).
+    """
+    config, _ = PreTrainedConfig.get_config_dict(name_or_path, _raise_exceptions_for_missing_entries=False)
+    if "AutoModel" in config.get("auto_map", {}) and not trust_remote_code:
+        raise InputError(
+            f"{name_or_path} runs code that comes with it ({config['auto_map']['AutoModel']}): read it, and give "
+            f"--trust_remote_code True, or choose another model"
+        )

@@ -1,0 +1,122 @@
+"""What the models of dataset cards know before they are trained: counts, singular vectors, regressions, of train alone.
+
+Cards are few, some hundreds, and features many: every solution is found among the cards, through their products.
+"""
+
+import numpy as np
+import scipy.sparse
+import torch
+
+from hfcls.cards.rows import CardRows
+from hfcls.models.card_features import ABSENT, LSA, PAIR, CardTable, NgramBag
+from hfcls.models.card_fusion import CardFusionForSequenceClassification, NgramLogits
+
+MIN_CARDS = 2  # that a feature must be in
+SCORE_SCALE = 3.0  # logits per unit of score, of a class with PRIOR_FLOOR above its share
+PRIOR_FLOOR = 0.02  # added to the share of a class, so that one with a single card is not answered all the time
+
+Card = tuple[torch.Tensor, torch.Tensor]  # ids and counts
+
+
+def count_features(cards: list[Card], below: int = ABSENT) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features of enough cards, sorted, and their inverse document frequency, smoothed as scikit-learn does.
+
+    Only ids below `below` are counted.
+    """
+    ids, cards_with = torch.cat([ids for ids, _ in cards]).unique(return_counts=True)
+    kept = (cards_with >= MIN_CARDS) & (ids < below)
+    return ids[kept], ((1 + len(cards)) / (1 + cards_with[kept])).log() + 1
+
+
+def fill(bag: NgramBag, ids: torch.Tensor, idf: torch.Tensor) -> None:
+    """Puts counted features into a bag of their number."""
+    bag.ids[:-1], bag.idf[:-1] = ids, idf
+
+
+def matrix(batches, num_features: int) -> scipy.sparse.csr_matrix:
+    """(cards, features) from `batches` of rows and values (B, L), as bags give them."""
+    parts = []
+    for rows, values in batches:
+        known = rows < num_features
+        place = known.nonzero()[:, 0]
+        content = (values[known].numpy(), (place.numpy(), rows[known].numpy()))
+        parts.append(scipy.sparse.csr_matrix(content, shape=(len(rows), num_features)))
+    return scipy.sparse.vstack(parts).tocsr()
+
+
+def singular_vectors(features: scipy.sparse.csr_matrix, size: int) -> np.ndarray:
+    """The right singular vectors of `features` (cards, features) with the largest values, (features, size).
+
+    Where there are fewer, the last columns are 0.
+    """
+    values, vectors = np.linalg.eigh((features @ features.T).toarray().astype(np.float64))
+    order = np.argsort(-values)[: min(size, len(values))]
+    order = order[values[order] > 1e-8 * values.max()]
+    found = features.T @ (vectors[:, order] / np.sqrt(values[order]))
+    return np.pad(found, ((0, 0), (0, size - len(order)))).astype(np.float32)
+
+
+def ridge_regression(features: scipy.sparse.csr_matrix, targets: np.ndarray, penalty: float) -> np.ndarray:
+    """Weights (features, targets) of least squares with `penalty` times their squares, of `targets` (cards, targets).
+
+    >>> ridge_regression(scipy.sparse.eye(2).tocsr(), np.eye(2), 1.0)
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
+    products = (features @ features.T).toarray().astype(np.float64)
+    return features.T @ np.linalg.solve(products + penalty * np.eye(len(products)), targets)
+
+
+def number_statistics(numbers: torch.Tensor) -> dict[str, list[float]]:
+    """Mean and standard deviation of log(1 + number), (cards, 3), where known; 0 and 1 where no card tells."""
+    mean, std = [], []
+    for column in numbers.double().log1p().T:
+        known = column[~column.isnan()]
+        spread = float(known.std(correction=0)) if len(known) else 0.0
+        mean.append(float(known.mean()) if len(known) else 0.0)
+        std.append(spread if spread > 0 else 1.0)
+    return {"number_mean": mean, "number_std": std}
+
+
+@torch.no_grad()
+def fit_table(table: CardTable, rows: CardRows, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    """Gives a table the spread of similarities, and one that computes them itself its words and their embeddings.
+
+    `batches` are the cards of `rows`, padded.
+    """
+    similarities = rows.similarities
+    if table.embedding_model == LSA:
+        fill(table.bag, *count_features(rows.cards, below=PAIR))
+        size = table.components.shape[1]
+        features = matrix((table.bag(*batch) for batch in batches), len(table.components))
+        table.components.copy_(torch.from_numpy(singular_vectors(features, size)))
+        similarities = torch.cat([table.similarities(*batch) for batch in batches])
+    table.mean.copy_(similarities.mean(0))
+    std = similarities.std(0, correction=0)
+    table.std.copy_(std.where(std > 1e-6, torch.ones_like(std)))  # tasks of which no word is known differ nowhere
+
+
+@torch.no_grad()
+def fit_prior(model: CardFusionForSequenceClassification, shares: np.ndarray) -> None:
+    """Tells the model how frequent each class is, from its `shares` in each card (cards, classes)."""
+    model.log_prior.copy_(torch.from_numpy(np.log(shares.mean(0) + PRIOR_FLOOR)))
+
+
+@torch.no_grad()
+def fit_bag(
+    text: NgramLogits,
+    cards: list[Card],
+    batches: list[tuple[torch.Tensor, torch.Tensor]],
+    shares: np.ndarray,
+    penalty: float,
+) -> None:
+    """Gives the bag its features and the weights to start from: the regression of `shares` (cards, classes).
+
+    A class's score becomes a logit by a scale that falls with the root of its prior, which raises rare classes.
+    """
+    fill(text.bag, *count_features(cards))
+    prior = shares.mean(0)
+    features = matrix((text.weighted_bag(*batch) for batch in batches), len(text.weight))
+    text.weight.copy_(torch.from_numpy(ridge_regression(features, shares - prior, penalty)))
+    text.bias.copy_(torch.from_numpy(prior))
+    text.class_scale.copy_(torch.from_numpy(SCORE_SCALE / np.sqrt(prior + PRIOR_FLOOR)))

@@ -1,0 +1,99 @@
+"""What repeats exactly in a corpus: within a split, across splits, under two labels. Every recipe starts with it."""
+
+import hashlib
+from itertools import combinations
+
+import datasets
+import numpy as np
+import pandas
+
+
+def count_repeated(splits: datasets.DatasetDict) -> dict | None:
+    """Counts equal texts, or equal images.
+
+    Args:
+        splits: each with `label` and `text` (and perhaps `text_pair`) or `image`.
+
+    Returns:
+        `surplus`: the rows of each split that repeat an earlier one of it; `leaks`: the distinct contents that two
+        splits share, by "train/test"; `conflicts`: the contents under two labels. None for input of another kind.
+    """
+    names = list(splits)
+    if not {"text", "image"} & set(splits[names[0]].column_names):
+        return None
+    contents = objects([content for name in names for content in read_contents(splits[name])])
+    labels = keys(objects([str(label) for name in names for label in splits[name]["label"]]))  # a list is one, too
+    split_ids = np.repeat(np.arange(len(names)), [len(splits[name]) for name in names])
+    found = keys(contents)
+    again = np.bincount(split_ids[surplus(found, split_ids)], minlength=len(names))
+    return {
+        "surplus": dict(zip(names, again.tolist(), strict=True)),
+        "leaks": {f"{one}/{other}": count for (one, other), count in leaks(found, split_ids, names).items()},
+        "conflicts": len(np.unique(found[conflicting(found, labels)])),
+    }
+
+
+def repeated_line(repeated: dict) -> str:
+    """What `count_repeated` found, for a reader."""
+    surplus = ", ".join(f"{count} in {split}" for split, count in repeated["surplus"].items())
+    leaks = ", ".join(f"{count} in {pair.replace('/', ' and ')}" for pair, count in repeated["leaks"].items())
+    return f"rows repeated: {surplus}; contents shared: {leaks}; under two labels: {repeated['conflicts']}"
+
+
+def keys(contents: np.ndarray) -> np.ndarray:
+    """(rows,) numbers that are equal where, and only where, the contents are."""
+    return pandas.factorize(np.asarray(contents, dtype=object))[0]
+
+
+def surplus(keys: np.ndarray, split_ids: np.ndarray) -> np.ndarray:
+    """(rows,) whether a row's key stands in an earlier row of the same split."""
+    return pandas.DataFrame({"key": keys, "split": split_ids}).duplicated().to_numpy()
+
+
+def present(keys: np.ndarray, split_ids: np.ndarray, splits: int) -> np.ndarray:
+    """(splits, keys) whether a key occurs in a split."""
+    found = np.zeros((splits, int(keys.max(initial=-1)) + 1), dtype=bool)
+    found[split_ids, keys] = True
+    return found
+
+
+def leaks(keys: np.ndarray, split_ids: np.ndarray, splits: list[str]) -> dict[tuple[str, str], int]:
+    """Distinct contents that two of the `splits` share, for each pair of them."""
+    found = present(keys, split_ids, len(splits))
+    pairs = combinations(enumerate(splits), 2)
+    return {(one, other): int((found[i] & found[j]).sum()) for (i, one), (j, other) in pairs}
+
+
+def conflicting(keys: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(rows,) whether the content of a row also occurs under another label."""
+    pairs = pandas.DataFrame({"key": keys, "label": labels}).drop_duplicates()
+    return (np.bincount(pairs["key"], minlength=int(keys.max(initial=-1)) + 1) > 1)[keys]
+
+
+def objects(values: list) -> np.ndarray:
+    """(values,) an array of objects, whatever they are."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def read_contents(split: datasets.Dataset) -> list[str] | list[bytes]:
+    """What stands in each row of `split`: its text, with the second text of a pair on the next line, or a digest of its
+    image.
+    """
+    if "text_pair" in split.column_names:
+        pairs = zip(split["text"], split["text_pair"], strict=True)
+        return [f"{text}\n{other}" if other else text for text, other in pairs]
+    if "text" in split.column_names:
+        return split["text"][:]
+    # Images are compared as they are encoded; a builder writes all of a corpus with one encoder.
+    images = split.select_columns("image").cast_column("image", datasets.Image(decode=False))
+    return [_digest(row["image"]) for row in images]
+
+
+def _digest(image: dict) -> bytes:
+    """Of the bytes of an image, which are in Arrow or in a file."""
+    if image["bytes"] is not None:
+        return hashlib.blake2b(image["bytes"]).digest()
+    with open(image["path"], "rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()

@@ -1,0 +1,144 @@
+"""From a split to batches: pairs for training, pictures or texts alone for measuring.
+
+Pictures are decoded as rows are read, and become pixels in the collator: both in the workers of a DataLoader. Those of
+a small corpus are decoded before.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import BaseImageProcessor
+
+from hfcls.images.build import DRAWS, move
+from hfcls.retrieval.corpus import RetrievalSplit
+from hfcls.text.collator import PaddingCollator
+from hfcls.text.rows import TokenRows
+
+KEPT_BYTES = 2**29  # of resized pictures: more are decoded anew whenever they are needed
+
+
+class ImageRows(torch.utils.data.Dataset):
+    """The pictures of a split, decoded when they are read; a small corpus once and for all, if `pixels` can resize."""
+
+    def __init__(self, split: RetrievalSplit, pixels: "Pixels | None" = None):
+        self.split = split
+        self.resized = None
+        if pixels is not None and len(self) * pixels.num_bytes <= KEPT_BYTES:
+            parts = [range(start, min(start + 64, len(self))) for start in range(0, len(self), 64)]
+            self.resized = np.concatenate([pixels.resize(split.decode(part)) for part in parts])
+
+    def __len__(self) -> int:
+        return len(self.split.images)
+
+    def __getitems__(self, rows: list[int]) -> dict:
+        return {"pictures": self.split.decode(rows) if self.resized is None else self.resized[rows]}
+
+
+class TextRows(torch.utils.data.Dataset):
+    """The texts of a split, as tokens."""
+
+    def __init__(self, tokens: TokenRows):
+        self.tokens = tokens
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitems__(self, rows: list[int]) -> dict:
+        return {"texts": self.tokens.__getitems__(rows)}
+
+
+class PairRows(torch.utils.data.Dataset):
+    """The pairs of a split: a picture with a text that describes it, once for each such text.
+
+    With a `seed`, every pair carries the numbers (DRAWS,) that the movement of its picture follows from, drawn anew for
+    each epoch from (seed, epoch) alone. `pixels` is of `ImageRows`.
+    """
+
+    def __init__(
+        self, split: RetrievalSplit, tokens: TokenRows, seed: int | None = None, pixels: "Pixels | None" = None
+    ):
+        self.pairs = split.pairs
+        self.wordings = split.wordings
+        self.images = ImageRows(split, pixels)
+        self.texts = TextRows(tokens)
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the sampler of `ClassifierTrainer` at the start of every epoch, a resumed one included."""
+        if self.seed is not None:
+            random = np.random.default_rng([self.seed, epoch])
+            self.draws = random.uniform(-1, 1, (len(self), DRAWS)).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitems__(self, rows: list[int]) -> dict:
+        image_rows, text_rows = self.pairs[rows].T
+        batch = {"image_rows": image_rows, "wordings": self.wordings[text_rows]}
+        batch |= self.images.__getitems__(image_rows) | self.texts.__getitems__(text_rows)
+        return batch if self.seed is None else batch | {"draws": self.draws[rows]}
+
+
+@dataclass
+class RetrievalCollator:
+    """Makes what the rows above give the model's: `pixel_values` (B, 3, S, S), `input_ids` and `attention_mask` (B, L),
+    and for pairs `image_rows` and `wordings` (B,), which say what describes what.
+
+    Texts are padded to the longest of the batch.
+    """
+
+    to_pixel_values: Callable[[list[Image.Image] | np.ndarray], torch.Tensor]
+    pad: PaddingCollator
+
+    def __call__(self, batch: dict) -> dict[str, torch.Tensor]:
+        inputs = {name: torch.from_numpy(batch[name]) for name in ("image_rows", "wordings") if name in batch}
+        if "pictures" in batch:
+            inputs["pixel_values"] = self.to_pixel_values(batch["pictures"])
+        if "draws" in batch:
+            inputs["pixel_values"] = move(inputs["pixel_values"], torch.from_numpy(batch["draws"]))
+        if "texts" in batch:
+            inputs |= self.pad(batch["texts"])
+        return inputs
+
+
+def pixel_values(processor: BaseImageProcessor) -> Callable[[list[Image.Image]], torch.Tensor]:
+    """From RGB pictures of any size to (B, 3, S, S) floats, as `processor` makes them; `Pixels` if it does not crop."""
+    if processor.do_resize and processor.do_rescale and processor.do_normalize and not processor.do_center_crop:
+        return Pixels(processor)
+    return partial(_process, processor)
+
+
+class Pixels:
+    """What `ChineseCLIPImageProcessor` does to pictures that it does not crop, for a whole batch at once.
+
+    The processor takes them one by one, with five copies of each: three times as long for small pictures.
+
+    Attributes:
+        num_bytes: of a resized picture.
+    """
+
+    def __init__(self, processor: BaseImageProcessor):
+        self.size = (processor.size["width"], processor.size["height"])
+        self.num_bytes = 3 * self.size[0] * self.size[1]
+        self.resample = processor.resample
+        std = torch.tensor(processor.image_std).view(3, 1, 1)
+        self.scale = processor.rescale_factor / std
+        self.shift = torch.tensor(processor.image_mean).view(3, 1, 1) / std
+
+    def resize(self, pictures: list[Image.Image]) -> np.ndarray:
+        """(B, S, S, 3) uint8."""
+        return np.stack([np.asarray(picture.resize(self.size, self.resample)) for picture in pictures])
+
+    def __call__(self, pictures: list[Image.Image] | np.ndarray) -> torch.Tensor:
+        resized = pictures if isinstance(pictures, np.ndarray) else self.resize(pictures)
+        pixels = torch.from_numpy(resized).permute(0, 3, 1, 2)
+        return pixels.to(torch.float32, memory_format=torch.contiguous_format).mul_(self.scale).sub_(self.shift)
+
+
+def _process(processor: BaseImageProcessor, pictures: list[Image.Image]) -> torch.Tensor:
+    return processor(pictures, return_tensors="pt")["pixel_values"]

@@ -1,0 +1,133 @@
+"""What a recipe for texts can be told on the command line."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hfcls.errors import InputError
+from hfcls.training.arguments import RecipeArguments
+
+
+@dataclass
+class TextArguments(RecipeArguments):
+    """How texts are cut."""
+
+    max_length: str = field(
+        default="auto",
+        metadata={"help": "Tokens kept; auto is mean + 2 standard deviations of the training lengths, at most 512."},
+    )
+    truncation: Literal["head", "tail", "head_tail"] = field(
+        default="head", metadata={"help": "Which part of a longer text is kept."}
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_length != "auto" and not (self.max_length.isdecimal() and int(self.max_length) >= 3):
+            raise InputError(f"--max_length {self.max_length}: give auto or a number of tokens of at least 3")
+
+
+@dataclass
+class PretrainedTextArguments(TextArguments):
+    """Which pretrained text model is fine-tuned, or which size is trained from scratch."""
+
+    model_name_or_path: str | None = field(
+        default=None, metadata={"help": "A Hub name or a folder; absent: the recipe's own."}
+    )
+    from_scratch: Literal["tiny", "mini", "small", "base"] | None = field(
+        default=None,
+        metadata={"help": "Random weights and a vocabulary learned from the training split: needs no network."},
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        chosen = [
+            name for name in ("model_name_or_path", "from_scratch", "evaluate_only") if getattr(self, name) is not None
+        ]
+        if len(chosen) > 1:
+            raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other: give one of them")
+
+
+@dataclass
+class BaselineArguments(TextArguments):
+    """Which baseline is trained, on which tokens, from which vectors."""
+
+    architecture: Literal["text_rnn", "text_cnn", "dpcnn", "ngram_linear"] = field(
+        default="text_rnn", metadata={"help": "The model."}
+    )
+    tokens: Literal["char", "word", "jieba", "rjieba"] = field(
+        default="char", metadata={"help": "What a token is: a character, a word between spaces, a Chinese word."}
+    )
+    vocab: str | None = field(
+        default=None,
+        metadata={"help": "A given vocabulary (vocab.txt, or THUCNews's vocab.pkl) instead of one learned from train."},
+    )
+    vocab_size: int | None = field(default=None, metadata={"help": "Keep only the most frequent tokens of train."})
+    embeddings: str | None = field(
+        default=None, metadata={"help": "Pretrained vectors: GloVe or word2vec text (.gz too), or embedding_*.npz."}
+    )
+    freeze_embeddings: bool = field(default=False, metadata={"help": "Do not train the vectors."})
+    embedding_dim: int = field(default=200, metadata={"help": "Width of the vectors where none are given."})
+    padding_side: Literal["right", "left"] = field(default="right", metadata={"help": "Where batches are filled up."})
+    dropout: float = field(default=0.3, metadata={"help": "Share of features dropped while training."})
+    cell: Literal["rnn", "lstm", "gru", "lstm_by_hand"] = field(
+        default="lstm", metadata={"help": "text_rnn: the cell."}
+    )
+    pooling: Literal["last", "max", "mean", "max_mean", "attention", "rcnn"] = field(
+        default="max_mean", metadata={"help": "text_rnn: how the states of a text become one vector."}
+    )
+    hidden_size: int = field(default=128, metadata={"help": "text_rnn: width of one direction."})
+    num_layers: int = field(default=2, metadata={"help": "text_rnn: recurrent layers."})
+    bidirectional: bool = field(default=True, metadata={"help": "text_rnn: read every text backwards too."})
+    initialization: Literal["default", "xavier", "orthogonal"] = field(
+        default="default", metadata={"help": "text_rnn: of the weights; all but default: small embeddings too."}
+    )
+    ngram_max: int = field(default=3, metadata={"help": "ngram_linear: tokens of the longest n-gram."})
+    min_count: int = field(default=2, metadata={"help": "ngram_linear: training texts that a feature must occur in."})
+    num_buckets: int = field(default=2**22, metadata={"help": "ngram_linear: size of the hash table, a power of two."})
+
+
+CORPORA = ("thucnews", "imdb", "ccf_sentiment")
+
+
+@dataclass
+class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
+    """Any text model on any table, or on one of the corpora."""
+
+    architecture: Literal["text_rnn", "text_cnn", "dpcnn", "ngram_linear"] | None = field(
+        default=None, metadata={"help": "A baseline, instead of a pretrained model."}
+    )
+    dataset: str | None = field(
+        default=None,
+        metadata={
+            "help": "thucnews, imdb or ccf_sentiment, corpora with files of their own kind; or a data set of the Hub, "
+            "NAMESPACE/NAME or NAMESPACE/NAME:CONFIG. Absent: --data_dir is a table."
+        },
+    )
+    text_column: str = field(default="text", metadata={"help": "The column of the texts."})
+    text_pair_column: str | None = field(default=None, metadata={"help": "The column of a second text."})
+    label_column: str = field(default="label", metadata={"help": "The column of the classes, names or numbers."})
+    multi_label: bool = field(
+        default=False, metadata={"help": "A row has any number of labels: a list, or names between separators."}
+    )
+    label_separator: str = field(default=",", metadata={"help": "What stands between the labels of a row."})
+    group_column: str | None = field(
+        default=None, metadata={"help": "Rows with the same value here stay in one split where splits are drawn."}
+    )
+    language: str | None = field(default=None, metadata={"help": "Of a table, ISO 639-1; for the model card."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        models = ("model_name_or_path", "from_scratch", "architecture", "evaluate_only")
+        given = [name for name in models if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
+        if self.dataset is not None and "/" not in self.dataset:
+            if self.dataset not in CORPORA:
+                raise InputError(f"--dataset {self.dataset}: give {', '.join(CORPORA)}, or NAMESPACE/NAME of the Hub")
+            if self.multi_label:
+                raise InputError(f"--multi_label is of your own table; {self.dataset} has one class a row")
+        elif self.dataset is not None and self.data_dir is not None:
+            raise InputError(f"--dataset {self.dataset} comes from the Hub: leave --data_dir out")
+        if not self.label_separator:
+            raise InputError("--label_separator: give at least one character")
+        if self.dataset is None and self.data_dir is None:
+            raise InputError("give the table as --data_dir FILE_OR_FOLDER, or the name of a corpus as --dataset")

@@ -1,0 +1,273 @@
+"""What a recipe can be told on the command line.
+
+Parsing imports neither torch nor the Trainer until it is known that the recipe will run, so that `--help` is answered
+at once.
+"""
+
+import argparse
+import difflib
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from hfcls.errors import InputError
+
+# Defaults that every recipe shares, where they differ from TrainingArguments' own; each with its reason.
+SHARED_DEFAULTS = {
+    "eval_strategy": "epoch",
+    "load_best_model_at_end": True,  # what is tested and saved is the checkpoint with the best eval accuracy
+    "metric_for_best_model": "accuracy",
+    "save_total_limit": 2,  # the best and the last one: enough to choose and to resume
+    "logging_steps": 50,
+    "logging_nan_inf_filter": False,  # a NaN loss is shown as NaN, not as the mean of the steps before
+    "remove_unused_columns": False,  # the collator gives the model exactly what it takes
+    "ddp_find_unused_parameters": False,  # every parameter of every model here takes part in every step
+}
+
+# The flags of TrainingArguments that `--help` lists; the rest is documented by transformers.
+COMMON_FLAGS = (
+    "learning_rate num_train_epochs max_steps per_device_train_batch_size per_device_eval_batch_size "
+    "gradient_accumulation_steps lr_scheduler_type warmup_steps weight_decay label_smoothing_factor optim "
+    "eval_strategy eval_steps save_strategy save_steps metric_for_best_model bf16 fp16 seed logging_steps report_to "
+    "push_to_hub hub_model_id hub_private_repo hub_token"
+).split()
+
+TRAINING_ARGUMENTS_URL = "https://huggingface.co/docs/transformers/main_classes/trainer#transformers.TrainingArguments"
+
+
+@dataclass
+class SharedArguments:
+    """What all recipes take, besides the flags of `transformers.TrainingArguments`."""
+
+    data_dir: str | None = field(
+        default=None, metadata={"help": "The corpus in its owners' own files. Absent: the embedded sample."}
+    )
+    max_train_samples: int | None = field(default=None, metadata={"help": "Cut the training split, for a quick look."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Cut the validation split."})
+    max_test_samples: int | None = field(default=None, metadata={"help": "Cut the test split."})
+    evaluate_only: str | None = field(
+        default=None, metadata={"help": "Measure this saved model (folder or Hub name) on the corpus; no training."}
+    )
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "Stop after this many evaluations without a better one."}
+    )
+    optimizer: Literal["adam", "adamw", "nadam", "radam", "sgd", "sgdm", "rmsprop", "adagrad"] | None = field(
+        default=None, metadata={"help": "The optimizer; absent: what --optim says. sgdm has a momentum of 0.9."}
+    )
+    schedule: (
+        Literal["constant", "step", "warmup_constant", "warmup_linear", "warmup_cosine", "warmup_exponential"] | None
+    ) = field(
+        default=None,
+        metadata={
+            "help": "The learning rate's course; absent: what --lr_scheduler_type says. step: × 0.9 every two epochs. "
+            "Warm-up takes --warmup_steps, by default a tenth of all."
+        },
+    )
+
+    def __post_init__(self):
+        for name in ("max_train_samples", "max_eval_samples", "max_test_samples", "early_stopping_patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"--{name} {value}: give a number of at least 1, or leave the flag out")
+
+
+@dataclass
+class RecipeArguments(SharedArguments):
+    """What the recipes of classifiers take."""
+
+    loss: Literal["cross_entropy", "focal", "class_balanced"] | None = field(
+        default=None, metadata={"help": "What is trained on; absent: what the model itself computes."}
+    )
+    class_weight: str = field(
+        default="none",
+        metadata={"help": "none, balanced (each class weighs the same in all), or a number for each class: w0,w1,…"},
+    )
+    calibrate: bool = field(
+        default=False,
+        metadata={"help": "Fit a temperature on validation, so that probabilities mean what they say; saved with it."},
+    )
+    num_folds: int | None = field(
+        default=None,
+        metadata={"help": "Cross-validate: this many runs, each on other rows; resumable. Their mean predicts test."},
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check_class_weight()
+        if self.num_folds is not None and (self.num_folds < 2 or self.evaluate_only is not None):
+            raise InputError("--num_folds: give at least 2, and no --evaluate_only")
+        if self.calibrate and self.evaluate_only is not None:
+            raise InputError("--calibrate changes the model that is trained, --evaluate_only trains none: drop one")
+
+    def _check_class_weight(self):
+        if self.class_weight == "none":
+            return
+        if self.loss == "class_balanced":
+            raise InputError("--loss class_balanced brings weights of its own: leave --class_weight out")
+        if self.class_weight != "balanced":
+            try:
+                weights = [float(weight) for weight in self.class_weight.split(",")]
+            except ValueError:
+                weights = []
+            if not weights or not all(0 <= weight < math.inf for weight in weights):
+                raise InputError(
+                    f"--class_weight {self.class_weight}: give none, balanced, or a number of at least 0 for each class"
+                )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake as one line instead of two screens of usage."""
+
+    def error(self, message):
+        raise InputError(f"{message} (see --help)")
+
+
+def parse(
+    arguments_class: type[SharedArguments],
+    *,
+    task: str,
+    description: str,
+    defaults: Callable[[argparse.Namespace], dict],
+    argv: list[str] | None = None,
+):
+    """Reads the command line of a recipe.
+
+    Args:
+        arguments_class: the recipe's own flags, a dataclass.
+        task: the recipe's name; `outputs/<task>` is the default `--output_dir`.
+        description: the first line of `--help`.
+        defaults: from the given flags (a namespace that holds only those, as `arguments_class` names them, absent ones
+            None) to the recipe's defaults for `TrainingArguments` and for its own flags.
+        argv: the command line without the program's name; `sys.argv` if absent.
+
+    Returns:
+        `(arguments, training_arguments)`: instances of `arguments_class` and of `transformers.TrainingArguments`.
+
+    Raises:
+        InputError: a flag that does not exist or does not fit; an `--output_dir` that holds something already.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if "--help" in argv or "-h" in argv:
+        _print_help(arguments_class, task, description, defaults)
+        sys.exit(0)
+
+    from transformers import TrainingArguments
+
+    from hfcls.training import optimization
+
+    parser = _parser((arguments_class, TrainingArguments))
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS  # so that the namespace holds only what was given
+    given, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise InputError(_unknown_flag(unknown[0], parser))
+    given = vars(given)
+    own_names = {f.name for f in fields(arguments_class)}
+    own_given = argparse.Namespace(**{name: given.get(name) for name in own_names})
+    values = {"output_dir": _default_output_dir(task, given), **SHARED_DEFAULTS, **_hardware_defaults(given)}
+    values |= defaults(own_given) | given
+    optimization.settle(values, given)
+    if "save_steps" not in given and "eval_steps" in values:
+        values["save_steps"] = values["eval_steps"]  # the best checkpoint can only be one that was evaluated
+    if values["eval_strategy"] == "no":
+        values["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
+    elif "save_strategy" not in given:
+        values["save_strategy"] = values["eval_strategy"]
+
+    arguments = arguments_class(**{name: value for name, value in values.items() if name in own_names})
+    training_values = {name: value for name, value in values.items() if name not in own_names}
+    _check_output_dir(training_values)
+    if "tensorboard" in (training_values.get("report_to") or []) and find_spec("tensorboard") is None:
+        raise InputError("--report_to tensorboard needs an extra: pip install 'hfcls[tensorboard]'")
+    if training_values.get("dataloader_persistent_workers") and getattr(arguments, "augment", False):
+        raise InputError(
+            "--augment draws anew for each epoch, which persistent workers never hear of: "
+            "leave --dataloader_persistent_workers out"
+        )
+    if training_values.get("push_to_hub") and arguments.evaluate_only:
+        raise InputError("--evaluate_only trains no model that --push_to_hub could push: leave one of them out")
+    if training_values.get("push_to_hub") and values.get("num_folds"):
+        raise InputError("--num_folds makes several models: push the one you choose with `hfcls push FOLDER/fold_1`")
+    if training_values.get("push_to_hub") and not training_values.get("hub_model_id"):
+        raise InputError("--push_to_hub needs --hub_model_id USER/NAME")
+    try:
+        return arguments, TrainingArguments(**training_values)
+    except (ValueError, ImportError) as error:
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def _parser(classes) -> argparse.ArgumentParser:
+    from transformers import HfArgumentParser
+
+    class Parser(_Parser, HfArgumentParser):
+        pass
+
+    return Parser(classes, add_help=False)
+
+
+def _unknown_flag(flag: str, parser: argparse.ArgumentParser) -> str:
+    name = flag.split("=")[0]
+    known = [option for action in parser._actions for option in action.option_strings]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f": did you mean {near[0]}?" if near else " (see --help)"
+    return f"{name} is not a flag of this recipe{hint}"
+
+
+def _default_output_dir(task: str, given: dict) -> str:
+    return str(Path("outputs") / (f"{task}_evaluation" if given.get("evaluate_only") else task))
+
+
+def _check_output_dir(values: dict) -> None:
+    """Refuses to write over a finished run, and turns `--resume_from_checkpoint auto` into a checkpoint or None."""
+    output_dir = Path(values["output_dir"])
+    resume = values.get("resume_from_checkpoint")
+    if resume == "auto":
+        from hfcls.training.checkpoints import last_complete_checkpoint
+
+        values["resume_from_checkpoint"] = last_complete_checkpoint(output_dir)
+        return
+    if resume is not None and not Path(resume, "trainer_state.json").is_file():
+        raise InputError(f"{resume}: not a checkpoint (no trainer_state.json); give one, or auto for the last one")
+    is_main_process = os.environ.get("RANK", "0") == "0"  # the others may find what it has written
+    if resume is None and is_main_process and output_dir.is_dir() and any(output_dir.iterdir()):
+        raise InputError(
+            f"{output_dir} is not empty: give another --output_dir, or --resume_from_checkpoint auto to go on there"
+        )
+
+
+def _hardware_defaults(given: dict) -> dict:
+    """bfloat16 where the hardware computes in it (newer CUDA devices, CPUs with AMX or AVX512-BF16); pinned memory
+    where there is a GPU to copy to.
+    """
+    import torch
+
+    bf16 = False
+    use_cpu = given.get("use_cpu", False) or not torch.accelerator.is_available()
+    if use_cpu:
+        capabilities = torch.cpu.get_capabilities()
+        bf16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    elif torch.cuda.is_available():
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return {"bf16": bf16 and not given.get("fp16"), "use_cpu": use_cpu, "dataloader_pin_memory": not use_cpu}
+
+
+def _print_help(arguments_class, task: str, description: str, defaults: Callable) -> None:
+    print(f"usage: accelerate launch recipes/{task}.py [flags]\n\n{description}\n\nflags of this recipe:")
+    recipe_defaults = defaults(argparse.Namespace(**{f.name: None for f in fields(arguments_class)}))
+    for f in fields(arguments_class):
+        default = recipe_defaults.get(f.name, None if f.default is MISSING else f.default)
+        choices = getattr(f.type, "__args__", ()) if "Literal" in str(f.type) else ()
+        names = [str(c) for choice in choices for c in getattr(choice, "__args__", (choice,)) if c is not type(None)]
+        text = f.metadata["help"] + (f" One of {', '.join(names)}." if names else "")
+        print(f"  --{f.name:<28} {text}" + (f" [{default}]" if default is not None else ""))
+    shown = {"output_dir": f"outputs/{task}", **SHARED_DEFAULTS, **recipe_defaults}
+    print("\nflags of TrainingArguments, with this recipe's defaults:")
+    for name in ["output_dir", "resume_from_checkpoint", *COMMON_FLAGS]:
+        note = " (auto: the last complete checkpoint)" if name == "resume_from_checkpoint" else ""
+        print(f"  --{name}{note}" + (f" [{shown[name]}]" if name in shown else ""))
+    print(f"\nand all the others: {TRAINING_ARGUMENTS_URL}")

@@ -1,0 +1,124 @@
+"""What is trained on what: a corpus, the rows that a model reads of it, and the model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import datasets
+import numpy as np
+import torch
+import transformers
+from transformers import PreTrainedModel
+
+from hfcls.errors import InputError
+from hfcls.metrics.label_sets import LabelSets
+from hfcls.metrics.one_label import OneLabel
+from hfcls.metrics.target import Target
+
+
+@dataclass
+class Corpus:
+    """A prepared corpus and what the report says about it.
+
+    Attributes:
+        name: of the corpus, "THUCNews".
+        source: the folder's name, or "embedded sample".
+        language: ISO 639-1 code; None where there are no texts.
+        splits: train, validation and test, each with `label`: a ClassLabel, or a list of them.
+        unlabelled: rows without `label` that are only to be predicted, if there are any.
+        notes: what the builder said while reading, one line each.
+        shown: the column by which people recognise a row: "text", or "id" where the input is no text.
+        repeated: what `audit.repeated.count_repeated` found in the splits.
+    """
+
+    name: str
+    source: str
+    language: str | None
+    splits: datasets.DatasetDict
+    notes: list[str] = field(default_factory=list)
+    shown: str = "text"
+    unlabelled: datasets.Dataset | None = None
+    repeated: dict | None = None
+
+    @property
+    def target(self) -> Target:
+        """What is predicted of a row: its one label, or its set of labels."""
+        label = self.splits["train"].features["label"]
+        return LabelSets(label.feature.names) if isinstance(label, datasets.List) else OneLabel(label.names)
+
+    @property
+    def labels(self) -> list[str]:
+        return self.target.names
+
+
+def joined_texts(split: datasets.Dataset) -> list[str]:
+    """The texts of `split` as one string each: `text` and, where there is one, `text_pair` on the next line."""
+    if "text_pair" not in split.column_names:
+        return list(split["text"])
+    return [f"{text}\n{pair}" if pair else text for text, pair in zip(split["text"], split["text_pair"], strict=True)]
+
+
+def align_labels(corpus: Corpus, model: transformers.PreTrainedModel) -> Corpus:
+    """Renumbers the labels of `corpus` as `model` numbers them, by name.
+
+    Raises:
+        InputError: the names differ.
+    """
+    label2id = {str(name): i for name, i in sorted(model.config.label2id.items(), key=lambda item: item[1])}
+    if set(label2id) != set(corpus.labels):
+        raise InputError(
+            f"the model's classes ({', '.join(label2id)}) are not those of the corpus ({', '.join(corpus.labels)}): "
+            f"measure it on the corpus it was trained for"
+        )
+    if list(label2id) != corpus.labels and isinstance(corpus.target, LabelSets):
+        raise InputError(f"the model numbers its labels as {', '.join(label2id)}: order those of the corpus so")
+    if list(label2id) != corpus.labels:
+        corpus.splits = corpus.splits.align_labels_with_mapping(label2id, "label")
+    return corpus
+
+
+@dataclass
+class Rows:
+    """The rows of the three splits as the collator takes them, each with `labels` (rows,), and how texts were cut.
+
+    Attributes:
+        unlabelled: rows that are only to be predicted, for `submission.csv`; without `labels`.
+        max_length: tokens kept of a text.
+        covered: share of the training texts that are not longer.
+        lengths: of each split, the number of tokens of every text before cutting, (rows,); None for what is no text.
+    """
+
+    train: torch.utils.data.Dataset
+    validation: torch.utils.data.Dataset
+    test: torch.utils.data.Dataset
+    unlabelled: torch.utils.data.Dataset | None = None
+    max_length: int | None = None
+    covered: float | None = None
+    lengths: dict[str, np.ndarray] | None = None
+
+
+@dataclass
+class Setup:
+    """What is trained on what: made by `pretrained.build`, `baselines.build` and the like, run by `run`.
+
+    Attributes:
+        processor: the tokenizer or image processor that is saved with the model.
+        rows: what the collator makes batches of.
+        collator: a list of rows → the arguments of the model.
+        model_name: for people, "BERT mini, from scratch".
+        base_model: the Hub name or folder of the pretrained weights, if any.
+        pipeline_task: the name of the pipeline that uses the model, which the Hub calls its pipeline tag.
+        test_metrics: further metrics of the test rows, from their logits (rows, classes).
+        classify: classifies rows of `corpus` with the model that was saved in a folder → what to show of each, and its
+            answer; None for the pipeline of `pipeline_task`.
+    """
+
+    corpus: Corpus
+    processor: object
+    rows: Rows
+    collator: Callable[[list[dict]], dict]
+    model: PreTrainedModel
+    model_name: str
+    base_model: str | None = None
+    pipeline_task: str = "text-classification"
+    test_metrics: Callable[[np.ndarray], dict[str, float]] | None = None
+    classify: Callable | None = None

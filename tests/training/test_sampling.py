@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from torch.utils.data import BatchSampler
+
+from hfcls.training.sampling import LengthGroupedSampler
+
+
+@pytest.fixture
+def lengths():
+    return np.random.default_rng(0).integers(3, 60, 1003)
+
+
+def order(lengths, batch_size=16, seed=7, epoch=0):
+    sampler = LengthGroupedSampler(lengths, batch_size, seed)
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_every_row_once(lengths):
+    assert sorted(order(lengths)) == list(range(1003))
+    assert len(LengthGroupedSampler(lengths, 16, 7)) == 1003
+
+
+def test_order_follows_from_seed_and_epoch_alone(lengths):
+    np.random.seed(1)
+    first = order(lengths)
+    np.random.seed(2)
+    assert order(lengths) == first
+    assert order(lengths, epoch=1) != first
+    assert order(lengths, seed=8) != first
+
+
+def test_batches_hold_similar_lengths_and_come_in_random_order(lengths):
+    batches = [lengths[batch] for batch in BatchSampler(order(lengths), 16, drop_last=False)]
+    padded = sum(len(batch) * batch.max() for batch in batches)
+    assert padded < 1.15 * lengths.sum()
+    means = np.array([batch.mean() for batch in batches[:-1]])
+    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
+
+
+def test_left_over_rows_are_a_random_last_batch(lengths):
+    rest = [tuple(order(lengths, epoch=epoch)[-(1003 % 16) :]) for epoch in range(5)]
+    assert len(set(rest)) == 5
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 17])
+def test_few_rows(rows):
+    assert sorted(order(np.ones(rows, dtype=int))) == list(range(rows))
+
+
+def test_same_global_batches_for_one_process_and_two(lengths):
+    """accelerate deals out batches in turn, so two batches of 8 are the one batch of 16."""
+    whole = list(BatchSampler(order(lengths, batch_size=16), 16, drop_last=True))
+    halves = list(BatchSampler(order(lengths, batch_size=8 * 2), 8, drop_last=True))
+    assert [a + b for a, b in zip(halves[::2], halves[1::2], strict=False)][: len(whole)] == whole
