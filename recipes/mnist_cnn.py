@@ -53,7 +53,7 @@ def main():
     training.start(training_args)
     name = "scikit-learn digits" if arguments.data_dir is None else "MNIST"
     corpus = load_corpus(MNIST, arguments, training_args, name=name, language=None)
-    if corpus.labels != list("0123456789"):
+    if corpus.target.names != list("0123456789"):
         corpus.name = corpus.source  # pictures of one's own
     cross_validation.run(images.build, corpus, arguments, training_args, task=TASK)
 

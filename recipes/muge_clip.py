@@ -27,6 +27,7 @@ PUBLISHED = {
     "weight_decay": 0.001,
     "adam_beta2": 0.98,
     "adam_epsilon": 1e-6,
+    "metric_for_best_model": "recall_at_1",
     "eval_on_start": True,  # so that a run which falls below what it started from is seen at once
     "dataloader_num_workers": 2,  # pictures are decoded while the model computes
 }
@@ -48,14 +49,14 @@ def defaults(given):
 def main():
     arguments, training_args = parse(RetrievalArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls.retrieval import build as retrieval
+    from hfcls.retrieval.build import build
     from hfcls.retrieval.corpus import load_retrieval_corpus
-    from hfcls.training import run as training
+    from hfcls.training.run import run, start
 
-    training.start(training_args)
+    start(training_args)
     corpus = load_retrieval_corpus(arguments, training_args)
-    setup = retrieval.build(arguments, training_args, corpus, default=MODEL)
-    retrieval.run(setup, arguments, training_args, task=TASK)
+    setup = build(arguments, training_args, corpus, default=MODEL)
+    run(setup, arguments, training_args, task=TASK)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from hfcls.text.rows import tokenize_corpus
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.training import run as training
 from hfcls.training.arguments import parse
-from hfcls.training.setup import Corpus, Setup
+from hfcls.training.classifier import ClassifierSetup
+from hfcls.training.setup import Corpus
 
 CHARACTERS = "天地玄黄宇宙洪荒日月盈昃辰宿列张"
 FLAGS = (
@@ -57,14 +58,14 @@ def build(output_dir: Path, flags: list[str], *, dropout: float, train_rows: int
     corpus = Corpus("generated", "generated", "zh", splits)
     tokenizer = train_wordpiece_tokenizer(splits["train"]["text"], max_length=24)
     rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
-    model = bert_from_scratch("tiny", tokenizer, corpus.labels, rows.max_length)
+    model = bert_from_scratch("tiny", tokenizer, corpus.target.names, rows.max_length)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         setattr(model.config, name, dropout)
-    setup = Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, "tiny")
-    return training.build_trainer(setup, arguments, training_args), rows
+    setup = ClassifierSetup(corpus, tokenizer, rows, text_collator(tokenizer), model, "tiny")
+    return setup.build_trainer(arguments, training_args), rows
 
 
 class Record(transformers.TrainerCallback):

@@ -1,6 +1,7 @@
 """The corpus of dataset cards, and the models that are trained on it."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -24,8 +25,9 @@ from hfcls.text import baselines
 from hfcls.text.arguments import BaselineArguments
 from hfcls.text.collator import text_collator
 from hfcls.text.tokenization import train_wordpiece_tokenizer
+from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.corpus import load_corpus
-from hfcls.training.setup import Corpus, Rows, Setup, align_labels
+from hfcls.training.setup import Corpus, Rows, align_labels
 
 TASK = "tabular-classification"
 
@@ -46,17 +48,17 @@ def load_cards(arguments: CardArguments, training_args: TrainingArguments) -> Co
         target=target,
         seed=arguments.split_seed,
     )
-    corpus.shown = "id"  # cards are long
-    for name, split in corpus.splits.items():
-        corpus.splits[name] = split.add_column("group", list(split["id"]))  # folds keep a card together
+    # Folds keep a card together.
+    splits = {name: split.add_column("group", list(split["id"])) for name, split in corpus.splits.items()}
+    notes = list(corpus.notes)
     if arguments.train_on_validation:
-        pool = [corpus.splits["train"], corpus.splits["validation"]]
-        corpus.splits["train"] = datasets.concatenate_datasets(pool)
-        corpus.notes.append("the validation cards were trained on, too: nothing was chosen by them")
-    return corpus
+        splits["train"] = datasets.concatenate_datasets([splits["train"], splits["validation"]])
+        notes.append("the validation cards were trained on, too: nothing was chosen by them")
+    # Cards are long: a row is called by its id.
+    return replace(corpus, splits=datasets.DatasetDict(splits), notes=notes, display_column="id")
 
 
-def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Corpus) -> Setup:
+def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:
     """The model that `--architecture` names, its statistics taken from train, or the saved one of `--evaluate_only`.
 
     Raises:
@@ -64,8 +66,7 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
     """
     if _is_ngram_linear(arguments):
         setup = baselines.build(_baseline(arguments), training_args, corpus)
-        setup.test_metrics = CardMetrics(setup.corpus.splits["test"])
-        return setup
+        return replace(setup, test_metrics=CardMetrics(setup.corpus.splits["test"]))
     if arguments.evaluate_only is not None:
         processor, model = load(arguments.evaluate_only, task=TASK, trust_remote_code=arguments.trust_remote_code)
         corpus, encoder = align_labels(corpus, model), None
@@ -79,7 +80,7 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
         model = build_model(arguments, corpus, rows["train"], encoder)
     for split in rows.values():
         split.tabulate(model.table)
-    return Setup(
+    return ClassifierSetup(
         corpus,
         processor,
         Rows(**rows, lengths={name: split.lengths for name, split in rows.items()} if processor.tokenizer else None),
@@ -104,7 +105,7 @@ def _processor(
     tokenizer = encoder = embedder = None
     if arguments.from_scratch is not None:
         tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=arguments.max_length)
-        encoder = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.labels, arguments.max_length).bert
+        encoder = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.target.names, arguments.max_length).bert
     elif arguments.model_name_or_path is not None:
         tokenizer, encoder = _pretrained_encoder(arguments.model_name_or_path, arguments.max_length)
     if arguments.similarities and arguments.embedding_model != LSA:
@@ -155,14 +156,14 @@ def build_model(arguments: CardArguments, corpus: Corpus, rows: CardRows, encode
         "embedding_model": embedding_model,
         "num_terms": len(count_features(rows.cards, below=PAIR)[0]) if by_lsa else 0,
         "embedding_size": arguments.embedding_size,
-        "id2label": dict(enumerate(corpus.labels)),
-        "label2id": {label: i for i, label in enumerate(corpus.labels)},
+        "id2label": dict(enumerate(corpus.target.names)),
+        "label2id": {label: i for i, label in enumerate(corpus.target.names)},
         **number_statistics(rows.numbers[np.unique(rows.card, return_index=True)[1]]),
     }
     if arguments.target == "both":
         shared |= _coarse_classes(corpus)
     batches = [pad(rows.cards[start : start + 16]) for start in range(0, len(rows.cards), 16)]
-    shares = _shares(rows, len(corpus.labels))
+    shares = _shares(rows, len(corpus.target.names))
     if arguments.architecture == "label_similarity":
         config = LabelSimilarityConfig(classifier=arguments.classifier, **shared)
         model = LabelSimilarityForSequenceClassification(config)
@@ -208,9 +209,9 @@ def _shares(rows: CardRows, num_labels: int) -> np.ndarray:
 def _coarse_classes(corpus: Corpus) -> dict:
     """`coarse_of` and `coarse_labels` of the config."""
     pairs = {pair for split in corpus.splits.values() for pair in zip(split["label"], split["coarse"], strict=True)}
-    if len(pairs) > len(corpus.labels):
+    if len(pairs) > len(corpus.target.names):
         of = [label for label, _ in sorted(pairs)]
-        twice = next(corpus.labels[label] for label in of if of.count(label) > 1)
+        twice = next(corpus.target.names[label] for label in of if of.count(label) > 1)
         raise InputError(f"--target both: {twice} is of several coarse classes; give --target fine")
     names = sorted({coarse for _, coarse in pairs})
     return {"coarse_of": [names.index(coarse) for _, coarse in sorted(pairs)], "coarse_labels": names}

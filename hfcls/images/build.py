@@ -11,9 +11,11 @@ from PIL import Image
 from transformers import BaseImageProcessor, TrainingArguments
 
 from hfcls.images.arguments import ImageArguments
+from hfcls.inference.examples import classify_images
 from hfcls.inference.loading import load
 from hfcls.models.image_cnn import ImageCNNConfig, ImageCNNForImageClassification, ImageCNNImageProcessor
-from hfcls.training.setup import Corpus, Rows, Setup, align_labels
+from hfcls.training.classifier import ClassifierSetup
+from hfcls.training.setup import Corpus, Rows, align_labels
 
 TASK = "image-classification"
 
@@ -97,7 +99,7 @@ def move(pixel_values: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(pixel_values, grid, padding_mode="border", align_corners=False)
 
 
-def build(arguments: ImageArguments, training_args: TrainingArguments, corpus: Corpus) -> Setup:
+def build(arguments: ImageArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:
     """The published CNN, or the model of `--model_name_or_path`, or the saved one of `--evaluate_only`.
 
     Raises:
@@ -108,11 +110,10 @@ def build(arguments: ImageArguments, training_args: TrainingArguments, corpus: C
         processor, model = load(name, task=TASK)
         corpus = align_labels(corpus, model)
     elif name is not None:
-        processor, model = load(name, corpus.labels, task=TASK)
+        processor, model = load(name, corpus.target.names, task=TASK)
     else:
-        config = ImageCNNConfig(
-            id2label=dict(enumerate(corpus.labels)), label2id={label: i for i, label in enumerate(corpus.labels)}
-        )
+        names = corpus.target.names
+        config = ImageCNNConfig(id2label=dict(enumerate(names)), label2id={name: i for i, name in enumerate(names)})
         processor, model = ImageCNNImageProcessor(), ImageCNNForImageClassification(config)
     rows = {}
     for split, content in corpus.splits.items():
@@ -121,7 +122,7 @@ def build(arguments: ImageArguments, training_args: TrainingArguments, corpus: C
             pictures = np.stack([processor.pixels(image) for image in pictures])
         seed = training_args.seed if arguments.augment and split == "train" else None
         rows[split] = ImageRows(pictures, content["label"], seed)
-    return Setup(
+    return ClassifierSetup(
         corpus,
         processor,
         Rows(**rows),
@@ -130,6 +131,7 @@ def build(arguments: ImageArguments, training_args: TrainingArguments, corpus: C
         name or "MNIST CNN",
         base_model=arguments.model_name_or_path,
         pipeline_task=TASK,
+        classify=classify_images,
     )
 
 

@@ -2,12 +2,10 @@
 
 import io
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
-import numpy as np
 from PIL import Image
 from transformers import (
     BertTokenizer,
@@ -20,22 +18,19 @@ from transformers import (
 from hfcls.errors import InputError
 from hfcls.inference.loading import load
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
-from hfcls.report import write_report
 from hfcls.retrieval.arguments import RetrievalArguments
 from hfcls.retrieval.contrastive import mask_patches
 from hfcls.retrieval.corpus import RetrievalCorpus
-from hfcls.retrieval.files import describe_data, write_examples, write_predictions
+from hfcls.retrieval.files import describe_split, write_examples, write_predictions
 from hfcls.retrieval.rows import PairRows, Pixels, RetrievalCollator, pixel_values
 from hfcls.retrieval.trainer import Pool, RetrievalTrainer
 from hfcls.retrieval.zero_shot import measure_zero_shot
-from hfcls.runs import hub, outputs
-from hfcls.runs.card import write_model_card
 from hfcls.text.collator import text_collator
 from hfcls.text.rows import TokenRows, Truncation, token_lengths, tokenize
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.text.vocabulary import load_vocabulary
-from hfcls.training.checkpoints import full_disk_said
-from hfcls.training.run import announce, chosen_evaluation, trainer_options
+from hfcls.training.options import trainer_options
+from hfcls.training.setup import Rows, Setup, Tested
 
 logger = logging.getLogger(__name__)
 
@@ -43,25 +38,51 @@ TASK = "zero-shot-image-classification"  # the pipeline that the Hub offers for 
 
 
 @dataclass
-class RetrievalSetup:
-    """What is trained on what.
+class RetrievalSetup(Setup):
+    """A model of two towers. `rows` are pairs of pictures and texts to train on, and `Pool`s to search."""
 
-    Attributes:
-        tokens: the texts of each split, cut to `max_length`.
-        lengths: of each split, the number of tokens of every text before cutting, (texts,).
-        model_name, base_model: as `hfcls.training.run.Setup` has them.
-    """
+    pipeline_task: str = TASK
 
-    corpus: RetrievalCorpus
-    processor: ChineseCLIPProcessor
-    tokens: dict[str, TokenRows]
-    lengths: dict[str, np.ndarray]
-    max_length: int
-    model: ChineseCLIPModel
-    model_name: str
-    base_model: str | None = None
+    def build_trainer(self, arguments: RetrievalArguments, training_args: TrainingArguments) -> RetrievalTrainer:
+        self.model.accepts_loss_kwargs = False  # its forward takes **kwargs but knows nothing of accumulated batches
+        return RetrievalTrainer(
+            **trainer_options(arguments, training_args),
+            model=self.model,
+            relations=self.corpus.splits["train"].worded,
+            contrastive_accumulation=arguments.contrastive_accumulation,
+            train_dataset=self.rows.train,
+            eval_dataset=self.rows.validation,
+            processing_class=self.processor,
+            data_collator=self.collator,
+        )
 
-    pipeline_task = TASK
+    def finish_training(self, trainer: RetrievalTrainer, arguments: RetrievalArguments) -> None:
+        """Warns if the chosen model finds less than the one that training began with."""
+        start, best = start_and_best(trainer.state.log_history)
+        if start is not None and best < start:
+            logger.warning(
+                "training made it worse: recall at 1 was %.4f before the first step, %.4f at best", start, best
+            )
+
+    def test(self, trainer: RetrievalTrainer, arguments: RetrievalArguments) -> Tested:
+        """Searches the test pictures for every test text and the other way round."""
+        split = self.corpus.splits["test"]
+        found = trainer.search(self.rows.test, "test")
+        start, _ = start_and_best(trainer.state.log_history)
+        metrics = found.metrics | ({} if start is None else {"start_recall_at_1": start})
+        if arguments.zero_shot_dir is not None:
+            metrics |= measure_zero_shot(
+                trainer.model, self.processor, arguments.zero_shot_dir, arguments.prompt, trainer.args
+            )
+
+        def write(folder: Path) -> None:
+            write_predictions(folder, split, found.images)
+            write_examples(folder, split, found.images)
+
+        return Tested(metrics, write)
+
+    def describe_splits(self) -> dict[str, dict]:
+        return {name: describe_split(split, self.rows.lengths[name]) for name, split in self.corpus.splits.items()}
 
 
 def build(
@@ -87,16 +108,26 @@ def build(
         texts = tokenize(datasets.DatasetDict({key: split.texts for key, split in corpus.splits.items()}), tokenizer)
     tokenizer.model_max_length = arguments.max_length  # saved with it
     truncation = Truncation.of("head", arguments.max_length, tokenizer)
-    return RetrievalSetup(
-        corpus,
-        processor,
-        {key: TokenRows(split, truncation) for key, split in texts.items()},
-        {key: token_lengths(split) for key, split in texts.items()},
-        arguments.max_length,
-        model,
-        name,
-        base_model,
+    tokens = {key: TokenRows(split, truncation) for key, split in texts.items()}
+    lengths = {key: token_lengths(split) for key, split in texts.items()}
+    if arguments.freeze_vision:
+        for module in (model.vision_model, model.visual_projection):
+            module.requires_grad_(False)
+    if arguments.patch_masking:
+        mask_patches(model.vision_model.embeddings, arguments.patch_masking)
+    to_pixel_values = pixel_values(processor.image_processor)
+    splits, seed = corpus.splits, training_args.seed if arguments.augment else None
+    resized = to_pixel_values if isinstance(to_pixel_values, Pixels) else None
+    rows = Rows(
+        PairRows(splits["train"], tokens["train"], seed, resized),
+        Pool(splits["validation"], tokens["validation"]),
+        Pool(splits["test"], tokens["test"]),
+        max_length=arguments.max_length,
+        covered=float((lengths["train"] <= arguments.max_length).mean()),
+        lengths=lengths,
     )
+    collator = RetrievalCollator(to_pixel_values, text_collator(tokenizer))
+    return RetrievalSetup(corpus, processor, rows, collator, model, name, base_model)
 
 
 def _from_scratch(
@@ -114,93 +145,9 @@ def _from_scratch(
     return ChineseCLIPProcessor(pictures, tokenizer), model
 
 
-def build_trainer(
-    setup: RetrievalSetup, arguments: RetrievalArguments, training_args: TrainingArguments
-) -> RetrievalTrainer:
-    """The Trainer of `setup`, with towers frozen or masked as the flags say."""
-    model, train = setup.model, setup.corpus.splits["train"]
-    model.accepts_loss_kwargs = False  # its forward takes **kwargs but knows nothing of accumulated batches
-    if arguments.freeze_vision:
-        for module in (model.vision_model, model.visual_projection):
-            module.requires_grad_(False)
-    if arguments.patch_masking:
-        mask_patches(model.vision_model.embeddings, arguments.patch_masking)
-    options = trainer_options(arguments, training_args)
-    options["args"].per_device_train_batch_size *= arguments.contrastive_accumulation
-    to_pixel_values = pixel_values(setup.processor.image_processor)
-    kept = to_pixel_values if isinstance(to_pixel_values, Pixels) else None
-    seed = training_args.seed if arguments.augment else None
-    return RetrievalTrainer(
-        **options,
-        model=model,
-        relations=train.worded,
-        contrastive_accumulation=arguments.contrastive_accumulation,
-        train_dataset=PairRows(train, setup.tokens["train"], seed, kept),
-        eval_dataset=Pool(setup.corpus.splits["validation"], setup.tokens["validation"]),
-        processing_class=setup.processor,
-        data_collator=RetrievalCollator(to_pixel_values, text_collator(setup.processor.tokenizer)),
-    )
-
-
-def run(setup: RetrievalSetup, arguments: RetrievalArguments, training_args: TrainingArguments, *, task: str) -> None:
-    """Trains (unless `--evaluate_only`), tests once, writes every file of the run, and pushes it if asked to."""
-    trainer = build_trainer(setup, arguments, training_args)
-    output_dir = Path(training_args.output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    with full_disk_said(output_dir):
-        results = _train_and_test(trainer, setup, arguments, training_args, task)
-    if training_args.process_index == 0:
-        measured = [name.removeprefix("test_") for name in results if "recall" in name and name.startswith("test_")]
-        announce(results, [*measured, "loss"] if measured else [], training_args)
-        print(f"report: {output_dir / 'report.html'}")
-
-
-def _train_and_test(trainer: RetrievalTrainer, setup: RetrievalSetup, arguments, training_args, task: str) -> dict:
-    """Everything of `run` that writes to the output folder; returns the metrics."""
-    training = arguments.evaluate_only is None
-    begun = time.monotonic()
-    results = {}
-    if training:
-        results |= trainer.train(resume_from_checkpoint=training_args.resume_from_checkpoint).metrics
-        results |= chosen_evaluation(trainer) | _start(trainer)
-        trainer.save_model()  # before the test pictures are read: one of them may be torn
-        trainer.save_state()
-    found = trainer.search(Pool(setup.corpus.splits["test"], setup.tokens["test"]), "test")
-    results |= found.metrics
-    if arguments.zero_shot_dir is not None:
-        results |= measure_zero_shot(
-            trainer.model, setup.processor, arguments.zero_shot_dir, arguments.prompt, training_args
-        )
-    trainer.end()
-    if training_args.process_index != 0:
-        return results
-
-    output_dir = Path(training_args.output_dir)
-    outputs.write_json(output_dir / "all_results.json", results)
-    write_predictions(output_dir, setup.corpus.splits["test"], found.images)
-    write_examples(output_dir, setup.corpus.splits["test"], found.images)
-    about = outputs.describe_run(
-        setup,
-        arguments,
-        training_args,
-        task=task,
-        seconds=time.monotonic() - begun,
-        data=describe_data(setup),
-    )
-    outputs.write_json(output_dir / "run.json", about)
-    write_report(output_dir)
-    if training:
-        hub.clean_local_paths(output_dir)
-        write_model_card(output_dir, repo_id=training_args.hub_model_id)
-    return results
-
-
-def _start(trainer: RetrievalTrainer) -> dict[str, float]:
-    """What the model could before its first step, and a warning if the chosen one can less."""
-    evaluations = [entry for entry in trainer.state.log_history if "eval_recall_at_1" in entry]
+def start_and_best(history: list[dict]) -> tuple[float | None, float | None]:
+    """Recall at 1 of the validation texts before the first step, and the best afterwards; None where not measured."""
+    evaluations = [entry for entry in history if "eval_recall_at_1" in entry]
     if len(evaluations) < 2 or evaluations[0]["step"] != 0:
-        return {}
-    start, best = evaluations[0]["eval_recall_at_1"], max(entry["eval_recall_at_1"] for entry in evaluations[1:])
-    if best < start:
-        logger.warning("training made it worse: recall at 1 was %.4f before the first step, %.4f at best", start, best)
-    return {"start_recall_at_1": start}
+        return None, None
+    return evaluations[0]["eval_recall_at_1"], max(entry["eval_recall_at_1"] for entry in evaluations[1:])

@@ -3,7 +3,7 @@
 import io
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from hfcls.images import decoding as pictures
 from hfcls.metrics.retrieval import Pairs
 from hfcls.retrieval.arguments import RetrievalArguments
 from hfcls.training.corpus import builder_errors
+from hfcls.training.setup import Corpus
 
 logger = logging.getLogger(__name__)
 
@@ -107,25 +108,14 @@ class RetrievalSplit:
 
 
 @dataclass
-class RetrievalCorpus:
-    """A prepared corpus and what the report says about it.
+class RetrievalCorpus(Corpus):
+    """A corpus of pictures and texts: `splits` are `RetrievalSplit`s. There are no labels."""
 
-    Attributes:
-        name: of the corpus: the name of its folder.
-        source: the folder's name, or "embedded sample".
-        language: ISO 639-1 code of the texts.
-        splits: train, validation and test.
-        notes: what the builder said while reading, one line each.
-    """
-
-    name: str
-    source: str
-    language: str
     splits: dict[str, RetrievalSplit]
-    notes: list[str] = field(default_factory=list)
 
-    target = Pairs()
-    labels = ()
+    @property
+    def target(self) -> Pairs:
+        return Pairs()
 
 
 def load_retrieval_corpus(arguments: RetrievalArguments, training_args: TrainingArguments) -> RetrievalCorpus:

@@ -52,23 +52,13 @@ def write_examples(output_dir: Path, split: RetrievalSplit, found: torch.Tensor)
     write_json(output_dir / EXAMPLES, {"queries": shown})
 
 
-def describe_data(setup) -> dict:
-    """The part of run.json that says what was trained and measured on."""
-    splits = {}
-    for name, split in setup.corpus.splits.items():
-        splits[name] = {
-            "rows": len(split.texts),
-            "images": len(split.images),
-            "pairs": len(split.pairs),
-            "answered": dict(zip(("images", "texts"), (len(np.unique(rows)) for rows in split.pairs.T), strict=True)),
-            "labels": {},
-            "length": length_summary(setup.lengths[name]),
-        }
+def describe_split(split: RetrievalSplit, lengths: np.ndarray) -> dict:
+    """What run.json says of a split; `lengths` (texts,) are the tokens of its texts."""
     return {
-        "name": setup.corpus.name,
-        "source": setup.corpus.source,
-        "splits": splits,
-        "max_length": setup.max_length,
-        "covered": float((setup.lengths["train"] <= setup.max_length).mean()),
-        "notes": setup.corpus.notes,
+        "rows": len(split.texts),
+        "images": len(split.images),
+        "pairs": len(split.pairs),
+        "answered": dict(zip(("images", "texts"), (len(np.unique(rows)) for rows in split.pairs.T), strict=True)),
+        "labels": {},
+        "length": length_summary(lengths),
     }

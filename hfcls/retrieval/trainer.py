@@ -1,5 +1,6 @@
 """The Trainer for two towers: one loss over all processes, and evaluation that searches the whole pool."""
 
+import copy
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 import torch
 import transformers
 from torch.nn.functional import normalize
+from transformers import TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from hfcls.metrics.retrieval import recall, search
@@ -49,8 +51,10 @@ class RetrievalTrainer(ClassifierTrainer):
         options: as `ClassifierTrainer` takes them; `eval_dataset` is a `Pool`.
     """
 
-    def __init__(self, *, relations, contrastive_accumulation: int = 1, **options):
-        super().__init__(**options)
+    def __init__(self, *, args: TrainingArguments, relations, contrastive_accumulation: int = 1, **options):
+        args = copy.copy(args)
+        args.per_device_train_batch_size *= contrastive_accumulation
+        super().__init__(args=args, **options)
         self.relations = relations
         self.contrastive_accumulation = contrastive_accumulation
         self.loss_is_scaled_for_ga = False  # a mean over the batch, which Trainer divides by the accumulated batches
@@ -94,8 +98,6 @@ class RetrievalTrainer(ClassifierTrainer):
 
     def evaluate(self, eval_dataset: Pool | None = None, ignore_keys=None, metric_key_prefix: str = "eval"):
         metrics = self.search(eval_dataset or self.eval_dataset, metric_key_prefix).metrics
-        # The checkpoint is chosen by it, as classifiers' are.
-        metrics[f"{metric_key_prefix}_accuracy"] = metrics[f"{metric_key_prefix}_recall_at_1"]
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

@@ -16,7 +16,7 @@ from hfcls.metrics import one_label as metrics
 from hfcls.metrics.target import Target
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.losses import Loss
-from hfcls.training.setup import Corpus, joined_texts
+from hfcls.training.setup import Corpus, Setup, joined_texts
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def write_predictions(path: Path, corpus: Corpus, target: Target, *, labels: np.
     `logits` is (rows, classes), `labels` as `target` has them.
     """
     split = corpus.splits["test"]
-    column = corpus.shown
+    column = corpus.display_column
     rows = zip(
         joined_texts(split) if column == "text" else split[column],
         target.label_cells(labels),
@@ -104,20 +104,13 @@ def length_summary(lengths: np.ndarray, bars: int = 40) -> dict:
     }
 
 
-def describe_data(setup) -> dict:
-    """What `run.json` says of the corpus of `setup` (`Setup`)."""
+def describe_data(setup: Setup) -> dict:
+    """What `run.json` says of the corpus of `setup`."""
     corpus, rows = setup.corpus, setup.rows
-    splits = {}
-    for name, split in corpus.splits.items():
-        splits[name] = {
-            "rows": len(split),
-            "labels": corpus.target.count(corpus.target.labels_of(split)),
-            "length": length_summary(rows.lengths[name]) if rows.lengths else None,
-        }
     return {
         "name": corpus.name,
         "source": corpus.source,
-        "splits": splits,
+        "splits": setup.describe_splits(),
         "max_length": rows.max_length,
         "covered": rows.covered,
         "notes": corpus.notes,
@@ -142,23 +135,19 @@ def settings(arguments: SharedArguments, training_args: TrainingArguments) -> di
 
 
 def describe_run(
-    setup,
+    setup: Setup,
     arguments: SharedArguments,
     training_args: TrainingArguments,
     *,
     task: str,
     seconds: float,
-    data: dict,
     loss: Loss | None = None,
-    temperature: float | None = None,
-    thresholds: np.ndarray | None = None,
 ) -> dict:
-    """The content of `run.json`. `data` says what was trained and measured on, `loss` what was trained with where
-    it was not the model's own, `temperature` what the logits were divided by, `thresholds` (classes,) the probabilities
-    from which labels are predicted if not from 0.5.
-    """
+    """The content of `run.json`; `loss` says what was trained with where it was not the model's own."""
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     weights = None if loss is None or loss.class_weights is None else loss.class_weights.tolist()
+    target, config = setup.target, setup.model.config
+    thresholds = getattr(target, "thresholds", None)
     return {
         "task": task,
         "pipeline_tag": setup.pipeline_task,
@@ -172,11 +161,11 @@ def describe_run(
             "parameters": setup.model.num_parameters(),
         },
         "language": setup.corpus.language,
-        "labels": setup.corpus.labels,
-        "data": data,
-        "class_weights": None if weights is None else dict(zip(setup.corpus.labels, weights, strict=True)),
-        "temperature": temperature,
-        "multi_label": setup.corpus.target.kind == "label_sets",
+        "labels": target.names,
+        "data": describe_data(setup),
+        "class_weights": None if weights is None else dict(zip(target.names, weights, strict=True)),
+        "temperature": getattr(config, "calibrated_temperature", None),
+        "multi_label": target.kind == "label_sets",
         "thresholds": None if thresholds is None else thresholds.tolist(),
         "settings": settings(arguments, training_args),
         "versions": environment.versions(),

@@ -17,12 +17,13 @@ from hfcls.text.rows import TokenRows, tokenize_corpus
 from hfcls.text.tokenization import tokenizer_from_vocabulary, train_tokenizer
 from hfcls.text.vectors import Vectors, load_vectors
 from hfcls.text.vocabulary import load_vocabulary
-from hfcls.training.setup import Corpus, Setup, joined_texts
+from hfcls.training.classifier import ClassifierSetup
+from hfcls.training.setup import Corpus, joined_texts
 
 logger = logging.getLogger(__name__)
 
 
-def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus: Corpus) -> Setup:
+def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:
     """The baseline that the flags ask for, or the saved one of `--evaluate_only`.
 
     Raises:
@@ -32,8 +33,8 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
         return reload(arguments, training_args, corpus)
     tokenizer = build_tokenizer(arguments, corpus)
     rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
-    model = build_model(arguments, tokenizer, corpus.labels, rows.train)
-    return Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, arguments.architecture)
+    model = build_model(arguments, tokenizer, corpus.target.names, rows.train)
+    return ClassifierSetup(corpus, tokenizer, rows, text_collator(tokenizer), model, arguments.architecture)
 
 
 def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedTokenizerBase:

@@ -51,7 +51,7 @@ def load_corpus(
     shown = "text" if "text" in splits["test"].features else "id"
     repeated = count_repeated(splits)
     corpus = Corpus(name, source, language, splits, notes, shown, unlabelled, repeated)
-    logger.info("%s: %s, %d classes", name, rows, len(corpus.labels))
+    logger.info("%s: %s, %d classes", name, rows, len(corpus.target.names))
     if repeated is not None:
         logger.info("%s: %s", name, repeated_line(repeated))
     return corpus

@@ -112,7 +112,8 @@ def _reload(build: Build, corpus: Corpus, arguments, training_args, max_length: 
 
 def _predict_own_test_rows(build, corpus, arguments, fold_args, max_length) -> None:
     setup = _reload(build, corpus, arguments, fold_args, max_length)
-    trainer = training.build_trainer(setup, arguments, fold_args)
+    trainer = setup.build_trainer(arguments, fold_args)
+    trainer.use_full_precision()
     found = {"test": metrics.probabilities(trainer.predict(setup.rows.test).predictions)}
     if setup.rows.unlabelled is not None:
         found["unlabelled"] = metrics.probabilities(trainer.predict(setup.rows.unlabelled).predictions)
@@ -145,14 +146,13 @@ def _summarise(build, corpus, arguments, training_args, folders: list[Path], tas
     }
     outputs.write_json(output_dir / "all_results.json", of_test | of_folds)
     outputs.write_predictions(
-        output_dir / "predictions.csv", setup.corpus, setup.corpus.target, labels=labels, logits=logits["test"]
+        output_dir / "predictions.csv", setup.corpus, setup.target, labels=labels, logits=logits["test"]
     )
     if "unlabelled" in logits:
         outputs.write_submission(output_dir / "submission.csv", setup.corpus, logits=logits["unlabelled"])
     _write_out_of_fold(output_dir / "out_of_fold.csv", folders)
     seconds = sum(json.loads((folder / "run.json").read_text(encoding="utf-8"))["seconds"] for folder in folders)
-    data = outputs.describe_data(setup)
-    about = outputs.describe_run(setup, arguments, training_args, task=task, seconds=seconds, data=data)
+    about = outputs.describe_run(setup, arguments, training_args, task=task, seconds=seconds)
     about["folds"] = [dict(zip(scores, values, strict=True)) for values in zip(*scores.values(), strict=True)]
     outputs.write_json(output_dir / "run.json", about)
     write_report(output_dir)

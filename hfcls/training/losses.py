@@ -75,12 +75,12 @@ def build_loss(setup, arguments: RecipeArguments, label_smoothing: float) -> Los
         )
     if arguments.loss is None and arguments.class_weight == "none":
         return None
-    if not isinstance(setup.corpus.target, OneLabel):
+    if not isinstance(setup.target, OneLabel):
         raise InputError("--loss and --class_weight are of one class a row: with --multi_label leave them out")
     if setup.pipeline_task not in ("text-classification", "image-classification", "tabular-classification"):
         raise InputError(f"--loss and --class_weight are of classifiers; {setup.model_name} learns without classes")
     weighting = "class_balanced" if name == "class_balanced" else arguments.class_weight
-    weights = class_weights(weighting, setup.rows.train.labels, setup.corpus.labels)
+    weights = class_weights(weighting, setup.rows.train.labels, setup.target.names)
     return Loss(
         "cross_entropy" if name == "class_balanced" else name,
         None if weights is None else torch.from_numpy(weights.astype(np.float32)),

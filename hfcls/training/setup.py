@@ -1,13 +1,17 @@
 """What is trained on what: a corpus, the rows that a model reads of it, and the model."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import datasets
 import numpy as np
 import torch
 import transformers
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainingArguments
 
 from hfcls.errors import InputError
 from hfcls.metrics.label_sets import LabelSets
@@ -26,16 +30,16 @@ class Corpus:
         splits: train, validation and test, each with `label`: a ClassLabel, or a list of them.
         unlabelled: rows without `label` that are only to be predicted, if there are any.
         notes: what the builder said while reading, one line each.
-        shown: the column by which people recognise a row: "text", or "id" where the input is no text.
-        repeated: what `audit.repeated.count_repeated` found in the splits.
+        display_column: the column by which people recognise a row: "text", or "id" where the input is no text.
+        repeated: what `data.repetition.count_repeated` found in the splits.
     """
 
     name: str
     source: str
     language: str | None
-    splits: datasets.DatasetDict
+    splits: Mapping[str, datasets.Dataset]
     notes: list[str] = field(default_factory=list)
-    shown: str = "text"
+    display_column: str = "text"
     unlabelled: datasets.Dataset | None = None
     repeated: dict | None = None
 
@@ -45,10 +49,6 @@ class Corpus:
         label = self.splits["train"].features["label"]
         return LabelSets(label.feature.names) if isinstance(label, datasets.List) else OneLabel(label.names)
 
-    @property
-    def labels(self) -> list[str]:
-        return self.target.names
-
 
 def joined_texts(split: datasets.Dataset) -> list[str]:
     """The texts of `split` as one string each: `text` and, where there is one, `text_pair` on the next line."""
@@ -57,23 +57,24 @@ def joined_texts(split: datasets.Dataset) -> list[str]:
     return [f"{text}\n{pair}" if pair else text for text, pair in zip(split["text"], split["text_pair"], strict=True)]
 
 
-def align_labels(corpus: Corpus, model: transformers.PreTrainedModel) -> Corpus:
-    """Renumbers the labels of `corpus` as `model` numbers them, by name.
+def align_labels(corpus: Corpus, model: PreTrainedModel) -> Corpus:
+    """`corpus` with its labels numbered as `model` numbers them, by name.
 
     Raises:
         InputError: the names differ.
     """
+    names = corpus.target.names
     label2id = {str(name): i for name, i in sorted(model.config.label2id.items(), key=lambda item: item[1])}
-    if set(label2id) != set(corpus.labels):
+    if set(label2id) != set(names):
         raise InputError(
-            f"the model's classes ({', '.join(label2id)}) are not those of the corpus ({', '.join(corpus.labels)}): "
+            f"the model's classes ({', '.join(label2id)}) are not those of the corpus ({', '.join(names)}): "
             f"measure it on the corpus it was trained for"
         )
-    if list(label2id) != corpus.labels and isinstance(corpus.target, LabelSets):
+    if list(label2id) == names:
+        return corpus
+    if isinstance(corpus.target, LabelSets):
         raise InputError(f"the model numbers its labels as {', '.join(label2id)}: order those of the corpus so")
-    if list(label2id) != corpus.labels:
-        corpus.splits = corpus.splits.align_labels_with_mapping(label2id, "label")
-    return corpus
+    return replace(corpus, splits=corpus.splits.align_labels_with_mapping(label2id, "label"))
 
 
 @dataclass
@@ -96,9 +97,22 @@ class Rows:
     lengths: dict[str, np.ndarray] | None = None
 
 
+@dataclass(frozen=True)
+class Tested:
+    """What a test gave.
+
+    Attributes:
+        metrics: named as in all_results.json, `test_accuracy`.
+        write: puts the files of the test, predictions.csv and the like, into a folder.
+    """
+
+    metrics: dict[str, float]
+    write: Callable[[Path], None]
+
+
 @dataclass
-class Setup:
-    """What is trained on what: made by `pretrained.build`, `baselines.build` and the like, run by `run`.
+class Setup(ABC):
+    """What is trained on what: each kind of input builds one, and `training.run` runs it.
 
     Attributes:
         processor: the tokenizer or image processor that is saved with the model.
@@ -107,9 +121,6 @@ class Setup:
         model_name: for people, "BERT mini, from scratch".
         base_model: the Hub name or folder of the pretrained weights, if any.
         pipeline_task: the name of the pipeline that uses the model, which the Hub calls its pipeline tag.
-        test_metrics: further metrics of the test rows, from their logits (rows, classes).
-        classify: classifies rows of `corpus` with the model that was saved in a folder → what to show of each, and its
-            answer; None for the pipeline of `pipeline_task`.
     """
 
     corpus: Corpus
@@ -120,5 +131,37 @@ class Setup:
     model_name: str
     base_model: str | None = None
     pipeline_task: str = "text-classification"
-    test_metrics: Callable[[np.ndarray], dict[str, float]] | None = None
-    classify: Callable | None = None
+
+    @property
+    def target(self) -> Target:
+        """What is predicted, with the thresholds that are saved with the model."""
+        return self.corpus.target
+
+    @property
+    def further_metrics(self) -> tuple[str, ...]:
+        """Names of test metrics that are printed besides those of the target."""
+        return ()
+
+    @abstractmethod
+    def build_trainer(self, arguments, training_args: TrainingArguments) -> transformers.Trainer:
+        """The Trainer that the flags of the recipe (`arguments`) and of transformers ask for.
+
+        Raises:
+            InputError: a flag does not fit the model or the corpus.
+        """
+
+    @abstractmethod
+    def finish_training(self, trainer: transformers.Trainer, arguments) -> None:
+        """What is fitted on validation, or told, once training has ended and before anything is saved."""
+
+    @abstractmethod
+    def test(self, trainer: transformers.Trainer, arguments) -> Tested:
+        """Measures the model of `trainer` on the test rows."""
+
+    @abstractmethod
+    def describe_splits(self) -> dict[str, dict]:
+        """What run.json says of each split."""
+
+    def classify_examples(self, saved: str) -> list[tuple[str, dict]]:
+        """A few test rows, and what the model answers that was saved in the folder `saved`: `label` and `score`."""
+        return []

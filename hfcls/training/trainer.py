@@ -53,3 +53,13 @@ class ClassifierTrainer(transformers.Trainer):
         # accelerate itself does not tell the dataset with several processes, nor after a resume inside an epoch.
         on_epoch = getattr(train_dataset, "set_epoch", None)
         return LengthGroupedSampler(lengths, self._train_batch_size * self.args.world_size, seed, on_epoch)
+
+    def use_full_precision(self) -> None:
+        """Evaluates and predicts in the precision of the weights from here on, without autocast: as the saved model
+        will be used.
+        """
+        # accelerate puts autocast around `forward` when it prepares a model. One that was never prepared is prepared
+        # first, or the next prediction would do so.
+        if not hasattr(self.model, "_original_forward"):
+            self.accelerator.prepare_model(self.model, evaluation_mode=True)
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)

@@ -54,7 +54,7 @@ def prepare(architecture: str, options) -> tuple:
 def trainer_step(setup, arguments, training_args) -> float:
     """Milliseconds a step of the recipe."""
     clock = Clock()
-    trainer = training.build_trainer(setup, arguments, training_args)
+    trainer = setup.build_trainer(arguments, training_args)
     trainer.add_callback(clock)
     trainer.train()
     return 1000 * (clock.times[-1] - clock.times[WARM_UP - 1]) / (len(clock.times) - WARM_UP)
@@ -62,7 +62,7 @@ def trainer_step(setup, arguments, training_args) -> float:
 
 def bare_step(setup, arguments, training_args) -> float:
     """Milliseconds a step of the loop."""
-    trainer = training.build_trainer(setup, arguments, training_args)
+    trainer = setup.build_trainer(arguments, training_args)
     model, steps = setup.model.train(), training_args.max_steps
     batches = []
     while len(batches) < steps:

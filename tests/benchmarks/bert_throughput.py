@@ -30,8 +30,8 @@ from hfcls.text.rows import tokenize_corpus
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.training import run as training
 from hfcls.training.arguments import parse
+from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.corpus import load_corpus
-from hfcls.training.setup import Setup
 
 WARM_UP = 1
 
@@ -77,10 +77,10 @@ def main():
 
     def new_model():
         transformers.set_seed(0)
-        return bert_from_scratch(options.size, tokenizer, corpus.labels, 128)
+        return bert_from_scratch(options.size, tokenizer, corpus.target.names, 128)
 
     def setup(model):
-        return Setup(corpus, tokenizer, rows, text_collator(tokenizer), model, options.size)
+        return ClassifierSetup(corpus, tokenizer, rows, text_collator(tokenizer), model, options.size)
 
     def usual():
         clock = Clock()
@@ -101,14 +101,14 @@ def main():
 
     def hfcls():
         clock = Clock()
-        trainer = training.build_trainer(setup(new_model()), arguments, training_args)
+        trainer = setup(new_model()).build_trainer(arguments, training_args)
         trainer.add_callback(clock)
         trainer.train()
         return clock.samples_per_second(options.batch_size)
 
     def bare():
         model = new_model()
-        trainer = training.build_trainer(setup(model), arguments, training_args)
+        trainer = setup(model).build_trainer(arguments, training_args)
         device = training_args.device
         batches = []
         for batch in trainer.get_train_dataloader():

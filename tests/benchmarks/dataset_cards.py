@@ -26,7 +26,6 @@ from hfcls.cards.arguments import CardArguments  # noqa: E402
 from hfcls.cards.metrics import CardMetrics  # noqa: E402
 from hfcls.metrics.one_label import score  # noqa: E402
 from hfcls.models.card_features import CardFeatureExtractor  # noqa: E402
-from hfcls.training import run as training  # noqa: E402
 from recipes.dataset_cards import FUSION, SIMILARITY  # noqa: E402
 
 MODELS = {
@@ -59,7 +58,7 @@ def _train(settings: dict, data_dir: str, seed: int) -> dict[str, float]:
         set_seed(seed)
         arguments = CardArguments(data_dir=data_dir, split_seed=seed, train_on_validation=True, **settings)
         setup = cards.build(arguments, training_args, cards.load_cards(arguments, training_args))
-        trainer = training.build_trainer(setup, arguments, training_args)
+        trainer = setup.build_trainer(arguments, training_args)
         trainer.train()
         logits = trainer.predict(setup.rows.test).predictions
     return score(logits, setup.rows.test.labels) | setup.test_metrics(logits)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import transformers
 
-from hfcls.training.setup import Setup
+from hfcls.training.classifier import ClassifierSetup
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from hfcls.images import build as images  # noqa: E402
@@ -28,7 +28,6 @@ from hfcls.models.image_cnn import (  # noqa: E402
     ImageCNNImageProcessor,
 )
 from hfcls.text.rows import Rows  # noqa: E402
-from hfcls.training import run as training  # noqa: E402
 from hfcls.training.arguments import parse  # noqa: E402
 
 ROWS, BATCH_SIZE = 8000, 64
@@ -82,8 +81,8 @@ def recipe(pixels: np.ndarray, labels: np.ndarray, steps: int, augment: str) -> 
         rows = images.ImageRows(pixels, labels, seed=training_args.seed if arguments.augment else None)
         processor = ImageCNNImageProcessor()
         collator = images.ImageCollator(processor.normalize_pixels)
-        setup = Setup(None, processor, Rows(rows, rows, rows), collator, network(), "CNN")
-        trainer = training.build_trainer(setup, arguments, training_args)
+        setup = ClassifierSetup(None, processor, Rows(rows, rows, rows), collator, network(), "CNN")
+        trainer = setup.build_trainer(arguments, training_args)
         clock = Clock()
         trainer.add_callback(clock)
         trainer.train()

@@ -74,7 +74,7 @@ def build(folder: str, steps: int, workers: int, data_dir: str | None) -> tuple[
     )
     corpus = load_retrieval_corpus(arguments, training_args)
     setup = retrieval.build(arguments, training_args, corpus, default="")
-    trainer, clock = retrieval.build_trainer(setup, arguments, training_args), Clock()
+    trainer, clock = setup.build_trainer(arguments, training_args), Clock()
     trainer.add_callback(clock)
     return trainer, clock
 

@@ -75,7 +75,7 @@ def main():
     training.start(training_args)
     corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
     setup = baselines.build(arguments, training_args, corpus)
-    trainer = training.build_trainer(setup, arguments, training_args)
+    trainer = setup.build_trainer(arguments, training_args)
     progress = Progress()
     trainer.add_callback(progress)
 

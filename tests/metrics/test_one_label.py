@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from hfcls.metrics.one_label import OneLabel, predictions, probabilities, score
-from hfcls.training.run import keep_logits
+from hfcls.training.classifier import keep_logits
 
 
 def softmax(logits):

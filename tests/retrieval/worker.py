@@ -28,12 +28,16 @@ def build(output_dir: Path, flags: str = ""):
     """A trainer whose first batches hold pairs with equal texts, because the pairs stand in the order of the texts."""
     argv = ["--output_dir", str(output_dir), *FLAGS.split(), *flags.split()]
     arguments, training_args = parse(
-        RetrievalArguments, task="worker", description="", defaults=lambda _: {}, argv=argv
+        RetrievalArguments,
+        task="worker",
+        description="",
+        defaults=lambda _: {"metric_for_best_model": "recall_at_1"},
+        argv=argv,
     )
     training.start(training_args)
     corpus = load_retrieval_corpus(arguments, training_args)
     setup = retrieval.build(arguments, training_args, corpus, default="")
-    return retrieval.build_trainer(setup, arguments, training_args)
+    return setup.build_trainer(arguments, training_args)
 
 
 def measure(output_dir: Path, flags: str = "") -> dict[str, np.ndarray]:

@@ -37,7 +37,7 @@ def headlines(tmp_path):
 def test_splits_are_cut_at_random_and_it_is_said(tmp_path, headlines):
     whole = load(tmp_path, headlines)
     assert {name: len(split) for name, split in whole.splits.items()} == {"train": 40, "validation": 10, "test": 10}
-    assert (whole.labels, whole.source, whole.notes) == (["体育", "财经"], "headlines", [])
+    assert (whole.target.names, whole.source, whole.notes) == (["体育", "财经"], "headlines", [])
     cut = load(tmp_path, headlines, "--max_train_samples", "8")
     assert len(cut.splits["train"]) == 8 and len(cut.splits["test"]) == 10
     assert set(cut.splits["train"]["text"]) < set(whole.splits["train"]["text"])
@@ -73,10 +73,10 @@ def corpus():
 
 
 def test_labels_are_numbered_as_the_model_numbers_them(corpus):
-    before = [corpus.labels[i] for i in corpus.splits["test"]["label"]]
+    before = [corpus.target.names[i] for i in corpus.splits["test"]["label"]]
     aligned = align_labels(corpus, model("科技", "体育", "财经"))
-    assert aligned.labels == ["科技", "体育", "财经"]
-    assert [aligned.labels[i] for i in aligned.splits["test"]["label"]] == before
+    assert aligned.target.names == ["科技", "体育", "财经"]
+    assert [aligned.target.names[i] for i in aligned.splits["test"]["label"]] == before
 
 
 def test_other_classes_than_the_models_are_refused(corpus):

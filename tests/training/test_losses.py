@@ -170,8 +170,8 @@ def test_flags_that_do_not_fit(flags, message):
 
 def setup(model, pipeline_task="text-classification"):
     rows = SimpleNamespace(train=SimpleNamespace(labels=np.array([0, 0, 1])))
-    corpus = SimpleNamespace(labels=["good", "bad"], target=OneLabel(["good", "bad"]))
-    return SimpleNamespace(model=model, rows=rows, corpus=corpus, pipeline_task=pipeline_task, model_name="a model")
+    target = OneLabel(["good", "bad"])
+    return SimpleNamespace(model=model, rows=rows, target=target, pipeline_task=pipeline_task, model_name="a model")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""The setup of a classifier: its Trainer, its test, and a few rows classified by what was saved."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import datasets
+import numpy as np
+from transformers import TrainingArguments
+
+from hfcls.errors import InputError
+from hfcls.inference.examples import classify_texts
+from hfcls.metrics.label_sets import LabelSets
+from hfcls.metrics.target import Target
+from hfcls.report.run import FURTHER
+from hfcls.report.thumbnails import write_thumbnails
+from hfcls.runs import outputs
+from hfcls.training.arguments import RecipeArguments
+from hfcls.training.calibration import calibrate, check_scalable, choose_thresholds, saved_thresholds
+from hfcls.training.losses import build_loss
+from hfcls.training.options import trainer_options
+from hfcls.training.setup import Setup, Tested
+from hfcls.training.trainer import ClassifierTrainer
+
+logger = logging.getLogger(__name__)
+
+EXAMPLES = 3  # test rows that the saved model classifies at the end of a run
+
+
+@dataclass
+class ClassifierSetup(Setup):
+    """A classifier on the rows of a corpus.
+
+    Attributes:
+        test_metrics: further metrics of the test rows, from their logits (rows, classes).
+        classify: classifies rows of `corpus` with the model that was saved in a folder → what to call each of them, and
+            its answer.
+    """
+
+    test_metrics: Callable[[np.ndarray], dict[str, float]] | None = None
+    classify: Callable[[datasets.Dataset, str], tuple[list[str], list[dict]]] = classify_texts
+
+    @property
+    def target(self) -> Target:
+        target = self.corpus.target
+        if isinstance(target, LabelSets):
+            return replace(target, thresholds=saved_thresholds(self.model))
+        return target
+
+    @property
+    def further_metrics(self) -> tuple[str, ...]:
+        return tuple(FURTHER)
+
+    def build_trainer(self, arguments: RecipeArguments, training_args: TrainingArguments) -> ClassifierTrainer:
+        """A Trainer with the traps of transformers 5 closed.
+
+        Raises:
+            InputError: the model has no position for the last token of a row, its logits cannot be calibrated, or the
+                flags of the loss do not fit.
+        """
+        model = self.model
+        positions = getattr(model.config, "max_position_embeddings", None)
+        if positions is not None and (self.rows.max_length or 0) > positions:
+            raise InputError(
+                f"--max_length {self.rows.max_length}: the model has {positions} positions; give at most that"
+            )
+        if arguments.calibrate:
+            validation = self.rows.validation
+            check_scalable(model, self.collator([validation[row] for row in range(min(8, len(validation)))]))
+        # Heads that take **kwargs and ignore num_items_in_batch would get an undivided loss under gradient accumulation
+        # (huggingface/transformers#47688).
+        model.accepts_loss_kwargs = False
+        model.config.problem_type = self.target.problem_type  # every model's loss goes by it
+        return ClassifierTrainer(
+            **trainer_options(arguments, training_args),
+            model=model,
+            train_dataset=self.rows.train,
+            eval_dataset=self.rows.validation,
+            processing_class=self.processor,
+            data_collator=self.collator,
+            compute_metrics=self.target.compute_metrics,
+            compute_loss_func=build_loss(self, arguments, training_args.label_smoothing_factor),
+            preprocess_logits_for_metrics=keep_logits,
+        )
+
+    def finish_training(self, trainer: ClassifierTrainer, arguments: RecipeArguments) -> None:
+        """Fits temperature and thresholds on validation, if `--calibrate` asks for them; both go into the config."""
+        trainer.use_full_precision()
+        if not arguments.calibrate:
+            return
+        temperature = calibrate(trainer, self.rows.validation)
+        logger.info("calibrated: temperature %.3f, fitted on validation", temperature)
+        if isinstance(self.target, LabelSets):
+            choose_thresholds(trainer, self.rows.validation)
+
+    def test(self, trainer: ClassifierTrainer, arguments: RecipeArguments) -> Tested:
+        """Measures the model on the test rows as it will be used: in the precision of its weights, without autocast."""
+        trainer.use_full_precision()
+        tested = trainer.predict(self.rows.test, metric_key_prefix="test")
+        logits = tested.predictions
+        scores = self.target.score(logits, self.rows.test.labels)
+        if self.test_metrics is not None:
+            scores |= self.test_metrics(logits)
+        unlabelled = None
+        if self.rows.unlabelled is not None:
+            unlabelled = trainer.predict(self.rows.unlabelled).predictions
+
+        def write(folder: Path) -> None:
+            outputs.write_predictions(
+                folder / "predictions.csv", self.corpus, self.target, labels=self.rows.test.labels, logits=logits
+            )
+            if unlabelled is not None:
+                outputs.write_submission(folder / "submission.csv", self.corpus, logits=unlabelled)
+            if "image" in self.corpus.splits["test"].features:
+                write_thumbnails(folder, self.corpus.splits["test"]["image"], self.target.names)
+
+        return Tested(tested.metrics | {f"test_{name}": value for name, value in scores.items()}, write)
+
+    def describe_splits(self) -> dict[str, dict]:
+        """Rows, rows of each class, and lengths."""
+        return {
+            name: {
+                "rows": len(split),
+                "labels": self.target.count(self.target.labels_of(split)),
+                "length": outputs.length_summary(self.rows.lengths[name]) if self.rows.lengths else None,
+            }
+            for name, split in self.corpus.splits.items()
+        }
+
+    def classify_examples(self, saved: str) -> list[tuple[str, dict]]:
+        test = self.corpus.splits["test"]
+        names, answers = self.classify(test.select(range(min(EXAMPLES, len(test)))), saved)
+        return list(zip(names, answers, strict=True))
+
+
+def keep_logits(logits, labels):
+    """`Trainer(preprocess_logits_for_metrics=…)`: drops hidden states and attentions, so memory is rows x classes."""
+    return (logits[0] if isinstance(logits, tuple) else logits).float()

@@ -1,0 +1,28 @@
+"""What the flags say to every Trainer."""
+
+import copy
+
+import transformers
+from transformers import TrainingArguments
+
+from hfcls.training import optimization
+from hfcls.training.arguments import SharedArguments
+
+
+def trainer_options(arguments: SharedArguments, training_args: TrainingArguments) -> dict:
+    """What the flags say to any `ClassifierTrainer`: arguments, schedule, optimizer and callbacks."""
+    # Trainer's own push uploads training_args.bin, which holds the token and local paths: `run` pushes instead.
+    trainer_args = copy.copy(training_args)
+    trainer_args.push_to_hub, trainer_args.hub_token = False, None
+    callbacks = []
+    if arguments.early_stopping_patience is not None:
+        callbacks.append(transformers.EarlyStoppingCallback(arguments.early_stopping_patience))
+    optimizer = None
+    if arguments.optimizer is not None:
+        optimizer = optimization.optimizer_class(arguments.optimizer, training_args)
+    return {
+        "args": trainer_args,
+        "schedule": arguments.schedule,
+        "optimizer_cls_and_kwargs": optimizer,
+        "callbacks": callbacks,
+    }
