@@ -10,6 +10,7 @@ from pathlib import Path
 from huggingface_hub import DatasetInfo, HfApi, constants, errors
 from huggingface_hub.utils import build_hf_headers, http_backoff
 
+from hfcls.data.files import csv_reader
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -119,12 +120,11 @@ def _read_names(output: Path) -> set[str]:
     """The datasets in `output`. A last dataset that an interruption tore is cut off, to be fetched again."""
     if not output.exists():
         return set()
-    csv.field_size_limit(2**31 - 1)
     content = output.read_bytes().decode("utf-8", errors="surrogateescape")
     lines = content.splitlines(keepends=True)
     ends = list(itertools.accumulate(map(len, lines), initial=0))
     begun: dict[str, int] = {}  # where each dataset's first row begins
-    end, reader = 0, csv.reader(iter(lines), strict=True)
+    end, reader = 0, csv_reader(lines)
     try:
         for cells in reader:
             if end == 0 and cells != COLUMNS:

@@ -1,27 +1,22 @@
 """Cards of datasets on the Hugging Face Hub, with the coarse or fine class of the task that each dataset serves.
 
-This file needs `datasets` and the standard library only; Excel needs openpyxl.
+This file needs `datasets` and `files.py` beside it; Excel needs openpyxl.
 """
 
-import csv
-import hashlib
 import html
-import io
-import logging
 import math
 import os
 import random
 import re
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import datasets
 
-__all__ = ["DatasetCards", "DatasetCardsConfig", "clean_card", "is_template"]
+from .files import CorpusBuilder, CorpusConfig, Reading, csv_records, digest, excel_records, find_encoding, fingerprint
 
-logger = logging.getLogger(__name__)
+__all__ = ["DatasetCards", "DatasetCardsConfig", "clean_card", "is_template"]
 
 _CLASS = {"coarse": "bclass", "fine": "sclass"}
 _NUMBERS = {"downloads": "download_time", "size": "dataset_size", "num_rows": "dataset_number"}
@@ -42,27 +37,24 @@ _MIN_WORDS = 10  # of a card, besides headings, lists of headings and labels, th
 
 
 @dataclass
-class DatasetCardsConfig(datasets.BuilderConfig):
+class DatasetCardsConfig(CorpusConfig):
     """`target` chooses the classes, `seed` draws the splits. The cache key follows from the bytes of the file."""
 
     target: Literal["fine", "coarse"] = "fine"
     seed: int = 42
     path: str = field(init=False, repr=False)
-    fingerprint: str = field(init=False, repr=False)
+    rows: list[dict] = field(init=False, repr=False)
 
     def __post_init__(self):
         super().__post_init__()
         if self.target not in _CLASS:
             raise ValueError(f"target={self.target!r}: give fine or coarse")
         self.path = _find(self.data_dir)
-        with open(__file__, "rb") as code, open(self.path, "rb") as cards:
-            self.fingerprint = hashlib.blake2b(code.read() + cards.read(), digest_size=16).hexdigest()
-
-    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
-        return super().create_config_id(config_kwargs | {"fingerprint": self.fingerprint}, custom_features)
+        self.rows = _read(self.path, self.target)
+        self.fingerprint = fingerprint([__file__], [("", digest(self.path))])
 
 
-class DatasetCards(datasets.GeneratorBasedBuilder):
+class DatasetCards(CorpusBuilder):
     """Builds `train`, `validation` and `test` with `id`, `text`, `downloads`, `size`, `num_rows`, `template`, `coarse`
     and `label`.
 
@@ -85,7 +77,7 @@ class DatasetCards(datasets.GeneratorBasedBuilder):
     BUILDER_CONFIG_CLASS = DatasetCardsConfig
 
     def _info(self) -> datasets.DatasetInfo:
-        labels = sorted({row["label"] for row in _read(self.config.path, self.config.target)})
+        labels = sorted({row["label"] for row in self.config.rows})
         numbers = {name: datasets.Value("float64") for name in _NUMBERS}
         texts = {name: datasets.Value("string") for name in ("id", "text")}
         classes = {"coarse": datasets.Value("string"), "label": datasets.ClassLabel(names=labels)}
@@ -93,15 +85,13 @@ class DatasetCards(datasets.GeneratorBasedBuilder):
             features=datasets.Features({**texts, **numbers, "template": datasets.Value("bool"), **classes})
         )
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
-        rows = _read(self.config.path, self.config.target)
+    def read(self, note: Callable[[str], None]) -> Reading:
+        path, rows = self.config.path, self.config.rows
         if empty := len({row["id"] for row in rows if row["template"]}):
-            logger.warning("%s: %d cards say nothing besides the template (column template)", self.config.path, empty)
-        split_of = _draw(rows, self.config.seed, self.config.path)
-        return [
-            datasets.SplitGenerator(split, {"rows": [row for row in rows if split_of[row["id"]] == split]})
-            for split in ("train", "validation", "test")
-        ]
+            note(f"{path}: {empty} cards say nothing besides the template (column template)")
+        split_of = _draw(rows, self.config.seed, path, note)
+        splits = ("train", "validation", "test")
+        return Reading({split: {"rows": [row for row in rows if split_of[row["id"]] == split]} for split in splits})
 
     def _generate_examples(self, rows: list[dict]):
         yield from enumerate(rows)
@@ -124,56 +114,21 @@ def _find(data_dir: str | None) -> str:
 
 def _read(path: str, target: str) -> list[dict]:
     """Rows in the file's order, each card once for each of its classes."""
-    lines = _read_excel(path) if path.endswith(".xlsx") else _read_csv(path)
-    _, names = next(lines, (1, []))
+    if path.endswith(".xlsx"):
+        records = ((row, ["" if cell is None else str(cell) for cell in cells]) for row, cells in excel_records(path))
+    else:
+        records = csv_records(path, find_encoding(path, ("utf-8-sig",)))
+    _, names = next(records, (1, []))
     header = ["dataset_number" if cell.strip() == "dataset_num" else cell.strip() for cell in names]
     if missing := sorted(_COLUMNS - set(header)):
         raise ValueError(f"{path}:1: no column {', '.join(missing)}; add it to the header")
     rows = {}
-    for line, cells in lines:
-        if len(cells) != len(header):
-            raise ValueError(f"{path}:{line}: {len(cells)} cells instead of {len(header)}; check the quotes")
+    for line, cells in records:
         row = _row(dict(zip(header, cells, strict=True)), target)
         if not row["id"] or not row["label"]:
             raise ValueError(f"{path}:{line}: no page_link or no {_CLASS[target]}; fill it in or remove it")
         rows.setdefault((row["id"], row["label"]), row)
     return list(rows.values())
-
-
-def _read_csv(path: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that are not empty, each with the number it begins at."""
-    with open(path, "rb") as file:
-        content = file.read()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}:{line}: not UTF-8; save it as UTF-8") from None
-    csv.field_size_limit(2**31 - 1)  # a card may be longer than the 128 KiB that csv allows a cell
-    reader = csv.reader(io.StringIO(text.replace("\0", "\ufffd"), newline=""), strict=True)
-    start = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield start, cells
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{path}:{start}: {error}; check that every quote is closed") from None
-
-
-def _read_excel(path: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows of the first sheet that are not empty, each with its number."""
-    try:
-        import openpyxl
-    except ImportError:
-        raise ValueError(f"{path}: reading Excel needs an extra: pip install 'hfcls[excel]'") from None
-    try:
-        sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
-    except (openpyxl.utils.exceptions.InvalidFileException, zipfile.BadZipFile, KeyError, ValueError):
-        raise ValueError(f"{path}: no whole Excel file; save it anew as .xlsx, or as .csv") from None
-    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-        if any(cell is not None for cell in row):
-            yield number, ["" if cell is None else str(cell) for cell in row]
 
 
 def _row(cells: dict[str, str], target: str) -> dict:
@@ -213,14 +168,14 @@ def _number(cell: str) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def _draw(rows: list[dict], seed: int, path: str) -> dict[str, str]:
+def _draw(rows: list[dict], seed: int, path: str, note: Callable[[str], None]) -> dict[str, str]:
     """The split of each card."""
     cards: dict[str, set[str]] = {}
     for row in rows:
         cards.setdefault(row["label"], set()).add(row["id"])
     rare = {label for label, names in cards.items() if len(names) < _MIN_CARDS}
     if rare:
-        logger.warning("%s: too few cards to split, all in train: %s", path, ", ".join(sorted(rare)))
+        note(f"{path}: too few cards to split, all in train: {', '.join(sorted(rare))}")
     kept = {name for label in rare for name in cards[label]}
     names = sorted({row["id"] for row in rows} - kept)
     if len(names) < 5:

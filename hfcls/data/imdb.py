@@ -1,11 +1,10 @@
 """IMDB: the Large Movie Review Dataset, from its folder or straight from its archive.
 
 The corpus: Maas, Daly, Pham, Huang, Ng, Potts: "Learning Word Vectors for Sentiment Analysis", ACL 2011,
-https://ai.stanford.edu/~amaas/data/sentiment/. This file needs `datasets` and the standard library only.
+https://ai.stanford.edu/~amaas/data/sentiment/. This file needs `datasets` and `files.py` beside it.
 """
 
 import gzip
-import hashlib
 import html
 import lzma
 import os
@@ -13,10 +12,12 @@ import random
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import datasets
+
+from .files import CorpusBuilder, CorpusConfig, Reading, digest, fingerprint, shuffled_by_class
 
 __all__ = ["IMDB", "IMDBConfig"]
 
@@ -37,7 +38,7 @@ _Review = tuple[str, int]  # text and rating
 
 
 @dataclass
-class IMDBConfig(datasets.BuilderConfig):
+class IMDBConfig(CorpusConfig):
     """Finds the corpus and fingerprints its bytes for the cache key.
 
     Args:
@@ -48,20 +49,17 @@ class IMDBConfig(datasets.BuilderConfig):
     labels: str = "sentiment"
     seed: int = 42
     source: str = field(init=False, repr=False)
-    fingerprint: str = field(init=False, repr=False)
 
     def __post_init__(self):
         super().__post_init__()
         if self.labels not in _NAMES:
             raise ValueError(f"labels={self.labels!r} is not known; use {' or '.join(_NAMES)}")
         self.source = _SAMPLE if self.data_dir is None else _find(os.path.normpath(self.data_dir))
-        self.fingerprint = _fingerprint(self.source)
-
-    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
-        return super().create_config_id(config_kwargs | {"fingerprint": self.fingerprint}, custom_features)
+        contents = ((path.removeprefix(self.source), digest(path)) for path in _files(self.source))
+        self.fingerprint = fingerprint([__file__], contents)
 
 
-class IMDB(datasets.GeneratorBasedBuilder):
+class IMDB(CorpusBuilder):
     """Builds `train`, `validation` and `test` with `text` (string) and `label` (ClassLabel).
 
     `IMDB(data_dir=PATH, labels="sentiment", seed=42)`: `PATH` is the folder `aclImdb` with its
@@ -88,7 +86,7 @@ class IMDB(datasets.GeneratorBasedBuilder):
         label = datasets.ClassLabel(names=_NAMES[self.config.labels])
         return datasets.DatasetInfo(features=datasets.Features({"text": datasets.Value("string"), "label": label}))
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def read(self, note: Callable[[str], None]) -> Reading:
         source, seed = self.config.source, self.config.seed
         reviews = _read_sample() if source == _SAMPLE else _read(source)
         train, validation = _hold_out(reviews["train"], seed, source)
@@ -96,7 +94,7 @@ class IMDB(datasets.GeneratorBasedBuilder):
         for rows in (train, validation, test):
             random.Random(seed).shuffle(rows)
         splits = {"train": train, "validation": validation, "test": test}
-        return [datasets.SplitGenerator(split, {"reviews": rows}) for split, rows in splits.items()]
+        return Reading({split: {"reviews": rows} for split, rows in splits.items()})
 
     def _generate_examples(self, reviews: list[_Review]):
         for row, (text, rating) in enumerate(reviews):
@@ -141,16 +139,6 @@ def _files(source: str) -> list[str]:
         except OSError as error:
             raise ValueError(f"{source}/{folder}: {error.strerror}; unpack the whole archive again") from None
     return files
-
-
-def _fingerprint(source: str) -> str:
-    with open(__file__, "rb") as file:  # what older code prepared is stale as well
-        digest = hashlib.blake2b(file.read(), digest_size=16)
-    for path in _files(source):
-        with open(path, "rb") as file:
-            content = hashlib.blake2b(file.read(), digest_size=16).digest()
-        digest.update(f"{path.removeprefix(source)}\0".encode("utf-8", "surrogateescape") + content)
-    return digest.hexdigest()
 
 
 def _read_sample() -> dict[str, list[_Review]]:
@@ -222,15 +210,11 @@ def _clean(text: str) -> str:
 
 def _hold_out(reviews: list[_Review], seed: int, source: str) -> tuple[list[_Review], list[_Review]]:
     """The reviews without, and the reviews of, a validation split: a tenth of each rating."""
-    ratings: dict[int, list[_Review]] = {}
-    for review in reviews:
-        ratings.setdefault(review[1], []).append(review)
     train, validation = [], []
-    for rating, rated in ratings.items():
-        if len(rated) < 2:
+    for rating, rows in shuffled_by_class([review[1] for review in reviews], seed):
+        if len(rows) < 2:
             raise ValueError(f"{source}: one training review rated {rating} is too few to draw validation; add some")
-        random.Random(f"{seed} {rating}").shuffle(rated)
-        tenth = max(1, round(len(rated) / 10))
-        validation += rated[:tenth]
-        train += rated[tenth:]
+        tenth = max(1, round(len(rows) / 10))
+        validation += [reviews[row] for row in rows[:tenth]]
+        train += [reviews[row] for row in rows[tenth:]]
     return train, validation

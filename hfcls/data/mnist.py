@@ -1,43 +1,44 @@
 """MNIST from its idx files or from tensors, scikit-learn's digits, or anyone's folder of pictures.
 
-The corpus: LeCun, Cortes, Burges, "The MNIST database of handwritten digits". This file needs `datasets` with Pillow;
-torch for `.pth` files, scikit-learn for the embedded default.
+The corpus: LeCun, Cortes, Burges, "The MNIST database of handwritten digits". This file needs `datasets` with Pillow,
+`files.py` and `idx_files.py` beside it; torch for `.pth` files, scikit-learn for the embedded default.
 """
 
-import gzip
 import hashlib
-import logging
-import math
 import os
 import pickle
 import random
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import datasets
 import numpy as np
 from PIL import Image
 
-__all__ = ["MNIST", "MNISTConfig"]
+from .files import CorpusBuilder, CorpusConfig, Reading, digest, fingerprint
+from .idx_files import read_idx
 
-logger = logging.getLogger(__name__)
+__all__ = ["MNIST", "MNISTConfig"]
 
 _DIGITS = [str(digit) for digit in range(10)]
 _SIDE = 28
 _IDX = re.compile(r"(.+?)[-_.](images|labels)[-_.]idx([13])[-_.]ubyte(\.gz)?")
 _TENSORS = ["train_data", "train_labels", "test_data", "test_labels"]
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-_MAX_BYTES = 1 << 30  # of one idx file, unpacked; MNIST's own largest has 47 MB
+# Of the pixels of MNIST's 10,000 test pictures, in their order.
+_MNIST_TEST = "b70ae312f9777b9f7603110bd42e5b1c"
 # What Pillow raises for files that are torn or worse.
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 _Row = tuple[str, np.ndarray | str, str]  # id, picture or the path of one, class
+_Note = Callable[[str], None]
 
 
 @dataclass
-class MNISTConfig(datasets.BuilderConfig):
+class MNISTConfig(CorpusConfig):
     """Finds the corpus and fingerprints its bytes for the cache key.
 
     Args:
@@ -47,26 +48,17 @@ class MNISTConfig(datasets.BuilderConfig):
     seed: int = 42
     files: list[str] = field(init=False, repr=False)
     names: list[str] = field(init=False, repr=False)
-    fingerprint: str = field(init=False, repr=False)
 
     def __post_init__(self):
         super().__post_init__()
         self.files, self.names = [], _DIGITS
         if self.data_dir is not None:
-            self.files, self.names = _find(os.path.normpath(self.data_dir))
-        with open(__file__, "rb") as file:  # what older code prepared is stale as well
-            digest = hashlib.blake2b(file.read(), digest_size=16)
-        for path in self.files:
-            with open(path, "rb") as file:
-                content = hashlib.file_digest(file, "blake2b").digest()
-            digest.update(f"{path.removeprefix(self.data_dir)}\0".encode("utf-8", "surrogateescape") + content)
-        self.fingerprint = digest.hexdigest()
-
-    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
-        return super().create_config_id(config_kwargs | {"fingerprint": self.fingerprint}, custom_features)
+            self.files, self.names = _find(os.path.normpath(self.data_dir), self.notes.append)
+        contents = ((path.removeprefix(self.data_dir), digest(path)) for path in self.files)
+        self.fingerprint = fingerprint([__file__], contents)
 
 
-class MNIST(datasets.GeneratorBasedBuilder):
+class MNIST(CorpusBuilder):
     """Builds `train`, `validation` and `test` with `id` (string), `image` (Image) and `label` (ClassLabel).
 
     `MNIST(data_dir=PATH, seed=42)`: `PATH` is a folder with one of these, or one `.pth` file.
@@ -95,26 +87,27 @@ class MNIST(datasets.GeneratorBasedBuilder):
         features = {"id": datasets.Value("string"), "image": datasets.Image(), "label": label}
         return datasets.DatasetInfo(features=datasets.Features(features))
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def read(self, note: _Note) -> Reading:
         root, files, seed = self.config.data_dir, self.config.files, self.config.seed
         if not files:
             train, test = _draw(_sklearn_digits(), 5, seed, "scikit-learn's digits")
         elif files[0].endswith((".pth", ".pt")):
             train, test = _read_tensors(files)
         elif _IDX.fullmatch(os.path.basename(files[0])):
-            train, test = _read_idx_files(files)
+            train, test = _read_idx_files(files, note)
         else:
             train, test = _read_folders(os.path.normpath(root), files, seed)
+        title = "scikit-learn digits" if not files else _title(root, train, test)
         train, validation = _draw(train, 6, seed, root)
         splits = {"train": train, "validation": validation, "test": test}
-        return [datasets.SplitGenerator(split, {"rows": rows}) for split, rows in splits.items()]
+        return Reading({split: {"rows": rows} for split, rows in splits.items()}, title)
 
     def _generate_examples(self, rows: list[_Row]):
         for number, (name, image, label) in enumerate(rows):
             yield number, {"id": name, "image": image, "label": label}
 
 
-def _find(path: str) -> tuple[list[str], list[str]]:
+def _find(path: str, note: _Note) -> tuple[list[str], list[str]]:
     """The files of the corpus in a fixed order, and the names of its classes."""
     if os.path.isfile(path):
         if path.endswith((".pth", ".pt")):
@@ -141,24 +134,34 @@ def _find(path: str) -> tuple[list[str], list[str]]:
     names = sorted({name for part in parts for name in _folders(f"{path}/{part}")})
     if len(names) < 2:
         raise ValueError(f"{path}: no corpus; expected idx files, .pth tensors, or a folder of pictures for each class")
-    return [file for part in parts for name in names for file in _pictures(f"{path}/{part}{name}")], names
+    return [file for part in parts for name in names for file in _pictures(f"{path}/{part}{name}", note)], names
+
+
+def _title(root: str, train: list[_Row], test: list[_Row]) -> str:
+    """MNIST where its test pictures are there, as the test split or as all there is; else the folder's name."""
+    for rows in (test, train + test):
+        if len(rows) == 10_000 and not isinstance(rows[0][1], str):
+            pixels = hashlib.blake2b(b"".join(image.tobytes() for _, image, _ in rows), digest_size=16)
+            if pixels.hexdigest() == _MNIST_TEST:
+                return "MNIST"
+    return os.path.basename(os.path.realpath(root))
 
 
 def _folders(path: str) -> list[str]:
     return [entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith(".")]
 
 
-def _pictures(folder: str) -> list[str]:
+def _pictures(folder: str, note: _Note) -> list[str]:
     if not os.path.isdir(folder):
         return []
     names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     pictures = [f"{folder}/{name}" for name in names if name.lower().endswith(_PICTURES)]
     if len(pictures) < len(names):
-        logger.warning("%s: %d files that are no pictures are left out", folder, len(names) - len(pictures))
+        note(f"{folder}: {len(names) - len(pictures)} files that are no pictures are left out")
     return pictures
 
 
-def _read_idx_files(files: list[str]) -> tuple[list[_Row], list[_Row]]:
+def _read_idx_files(files: list[str], note: _Note) -> tuple[list[_Row], list[_Row]]:
     pairs: dict[str, dict[str, str]] = {}
     for path in files:
         name, kind, _, _ = _IDX.fullmatch(os.path.basename(path)).groups()
@@ -169,40 +172,17 @@ def _read_idx_files(files: list[str]) -> tuple[list[_Row], list[_Row]]:
     for name, pair in pairs.items():
         for kind in {"images", "labels"} - set(pair):
             raise ValueError(f"{next(iter(pair.values()))}: its file of {kind} is missing; put it beside")
-        images, labels = _read_idx(pair["images"], 3), _read_idx(pair["labels"], 1)
+        images, labels = read_idx(pair["images"], 3), read_idx(pair["labels"], 1)
         read[name] = _digit_rows(f"{name}-images", images, labels, pair["images"], pair["labels"])
     if len(read) == 1:
         ((name, rows),) = read.items()
         cut = len(rows) * 4 // 5
-        logger.warning("%s alone is there: cut in order, %d rows to train, %d to test", name, cut, len(rows) - cut)
+        note(f"{name} alone is there: cut in order, {cut} rows to train, {len(rows) - cut} to test")
         return rows[:cut], rows[cut:]
     tests = [name for name in read if name != "train"]
     if "train" not in read or len(tests) != 1:
         raise ValueError(f"{files[0]}: beside it {len(read)} pairs of idx files; expected train and one for test")
     return read["train"], read[tests[0]]
-
-
-def _read_idx(path: str, dimensions: int) -> np.ndarray:
-    """The content of an idx file, (N,) or (N, height, width) uint8; http://yann.lecun.com/exdb/mnist describes it."""
-    opened = gzip.open if path.endswith(".gz") else open
-    try:
-        with opened(path, "rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
-        raise ValueError(f"{path}: cannot be read ({error}); fetch it again") from None
-    start = 4 + 4 * dimensions
-    if len(content) < start:
-        raise ValueError(f"{path}: torn within its header of {start} bytes; fetch it again")
-    magic, *shape = struct.unpack(f">{1 + dimensions}I", content[:start])
-    if magic != 0x800 + dimensions:
-        raise ValueError(
-            f"{path}: its magic number is {magic:#010x} where {0x800 + dimensions:#010x} belongs; it is no idx file of "
-            f"{'pictures' if dimensions == 3 else 'labels'}, fetch it again"
-        )
-    expected = start + math.prod(shape)
-    if len(content) != expected or not expected > start:
-        raise ValueError(f"{path}: its header promises {expected} bytes, it has {len(content)}; fetch it again")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def _read_tensors(files: list[str]) -> tuple[list[_Row], list[_Row]]:

@@ -1,19 +1,19 @@
 """MUGE and other Chinese text-image retrieval corpora in the layout of Chinese-CLIP (Flickr30k-CN, COCO-CN).
 
-The layout: https://github.com/OFA-Sys/Chinese-CLIP, "Data preparation". This file needs `datasets` and the standard
-library; the generated sample needs scikit-learn and Pillow as well.
+The layout: https://github.com/OFA-Sys/Chinese-CLIP, "Data preparation". This file needs `datasets` and
+`files.py` beside it; the generated sample needs scikit-learn and Pillow as well.
 """
 
 import base64
-import hashlib
 import io
-import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import datasets
+
+from .files import CorpusBuilder, CorpusConfig, Reading, fingerprint, json_object, numbered_lines
 
 __all__ = ["MUGE", "MUGEConfig"]
 
@@ -36,24 +36,20 @@ _SAMPLE_DIGITS = {"train": (0, 1200), "validation": (1200, 1500), "test": (1500,
 
 
 @dataclass
-class MUGEConfig(datasets.BuilderConfig):
+class MUGEConfig(CorpusConfig):
     """`name` is "images" or "texts". The cache key follows from names, sizes and times of the files."""
 
     files: dict[str, dict[str, str]] = field(init=False, repr=False)
-    fingerprint: str = field(init=False, repr=False)
 
     def __post_init__(self):
         super().__post_init__()
         self.files = {} if self.data_dir is None else _find(os.path.normpath(self.data_dir))
-        stats = [(path, os.stat(path)) for files in self.files.values() for path in files.values()]
-        said = repr([(os.path.basename(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats])
-        self.fingerprint = hashlib.sha256(said.encode()).hexdigest()[:16]
-
-    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
-        return super().create_config_id(config_kwargs | {"fingerprint": self.fingerprint}, custom_features)
+        stats = ((path, os.stat(path)) for files in self.files.values() for path in files.values())
+        contents = ((os.path.basename(p), b"%d %d" % (stat.st_size, stat.st_mtime_ns)) for p, stat in stats)
+        self.fingerprint = fingerprint([__file__], contents)
 
 
-class MUGE(datasets.GeneratorBasedBuilder):
+class MUGE(CorpusBuilder):
     """Builds `train`, `validation` and `test`, of pictures or of texts.
 
     `MUGE("images", data_dir=DIR)` reads `{train,valid,test}_imgs.tsv`, `id<TAB>base64` a line, to `id` (int64), `image`
@@ -69,7 +65,7 @@ class MUGE(datasets.GeneratorBasedBuilder):
             for a bad row.
     """
 
-    VERSION = datasets.Version("1.1.0")  # in the name of the cache: 1.0 had no `line`
+    VERSION = datasets.Version("1.1.0")
     BUILDER_CONFIG_CLASS = MUGEConfig
     BUILDER_CONFIGS = []
 
@@ -81,16 +77,9 @@ class MUGE(datasets.GeneratorBasedBuilder):
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(features=_FEATURES[self.config.name])
 
-    def download_and_prepare(self, *args, **kwargs):
-        try:
-            super().download_and_prepare(*args, **kwargs)
-        except datasets.exceptions.DatasetGenerationError as error:
-            if isinstance(error.__cause__, ValueError):  # a bad row: its one line says more than the wrapper
-                raise error.__cause__ from None
-            raise
-
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
-        return [datasets.SplitGenerator(split, {"split": split}) for split in _SPLITS]
+    def read(self, note: Callable[[str], None]) -> Reading:
+        title = os.path.basename(os.path.realpath(self.config.data_dir)) if self.config.files else "digits in pairs"
+        return Reading({split: {"split": split} for split in _SPLITS}, title)
 
     def _generate_examples(self, split: str):
         if not self.config.files:
@@ -119,14 +108,7 @@ def _find(folder: str) -> dict[str, dict[str, str]]:
 
 
 def _lines(path: str) -> Iterator[tuple[int, str]]:
-    """Line numbers from 1 and lines without their end."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{path}:{number}: no UTF-8 ({error.reason}); convert the file") from error
-            yield number, text.rstrip("\r\n")
+    yield from numbered_lines(path)
     if os.path.getsize(path) == 0:
         raise ValueError(f"{path}:1: no rows; every split needs some")
 
@@ -163,12 +145,7 @@ def _read_texts(path: str, known: set[int], images: str, may_be_unknown: bool) -
     first_line = {}
     for number, line in _lines(path):
         where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{where}: invalid JSON ({error}); every line must be one object") from error
-        if not isinstance(row, dict):
-            raise ValueError(f"{where}: not an object; give text_id, text and image_ids")
+        row = json_object(line, where)
         text_id, text, image_ids = row.get("text_id"), row.get("text"), row.get("image_ids", [])
         if not _is_id(text_id):
             raise ValueError(f"{where}: text_id {text_id!r:.40} is no whole number")

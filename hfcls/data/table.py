@@ -1,33 +1,33 @@
 """Your own table: texts and labels in a CSV, TSV, JSON Lines, Parquet or Excel file, or in one file a split.
 
-This file needs `datasets`, the standard library and `table_files.py` beside it.
+This file needs `datasets`, and `files.py` and `table_files.py` beside it.
 """
 
 import difflib
-import hashlib
-import logging
 import math
 import os
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import datasets
 
-from .table_files import FORMATS, cell_text, read_records
+from . import table_files
+from .files import CorpusBuilder, CorpusConfig, Reading, digest, fingerprint, offenders
+from .table_files import SPLITS, cell_text, find_files, read_records
 
 __all__ = ["Table", "TableConfig"]
 
-logger = logging.getLogger(__name__)
-
-_SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _MAX_LABELS = 1000
 _WHOLE = re.compile(r"^(-?\d+)\.0+$")  # a CSV column with gaps has 1.0 for 1
 
+_Note = Callable[[str], None]
+
 
 @dataclass
-class TableConfig(datasets.BuilderConfig):
+class TableConfig(CorpusConfig):
     """Reads the files; the class names and the cache key follow from them.
 
     Args:
@@ -48,33 +48,29 @@ class TableConfig(datasets.BuilderConfig):
     seed: int = 42
     splits: dict[str, list[dict]] = field(init=False, repr=False)
     labels: list[str] = field(init=False, repr=False)
-    fingerprint: str = field(init=False, repr=False)
 
     def __post_init__(self):
         super().__post_init__()
         if self.data_dir is None:
             raise ValueError("data_dir is missing; give a file or a folder with a file a split")
-        files = _find(os.path.normpath(self.data_dir))
+        note, files = self.notes.append, find_files(os.path.normpath(self.data_dir))
         columns = (self.text_column, self.label_column, self.text_pair_column, self.group_column)
         separator = self.label_separator if self.multi_label else None
-        rows = {split: _rows(path, *columns, separator) for split, path in files.items()}
+        rows = {split: _rows(path, *columns, separator, note) for split, path in files.items()}
         self.labels = _label_names(rows["train"], files["train"], self.label_column)
         for split, path in files.items():
             for row in rows[split]:
                 for label in set(row["labels"]) - set(self.labels):
                     raise ValueError(f"{path}:{row['line']}: label {label[:40]!r} is not in the training file")
-        missing = [split for split in _SPLITS if split not in rows]
+        missing = [split for split in SPLITS if split not in rows]
         if missing:
-            drawn = _draw(rows["train"], ["train", *missing], self.seed, files["train"])
-            rows |= drawn
-        self.splits = {split: rows[split] for split in _SPLITS}
-        self.fingerprint = _fingerprint(files.values())
-
-    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
-        return super().create_config_id(config_kwargs | {"fingerprint": self.fingerprint}, custom_features)
+            rows |= draw(rows["train"], ["train", *missing], self.seed, files["train"], note)
+        self.splits = {split: rows[split] for split in SPLITS}
+        contents = ((split, digest(path)) for split, path in files.items())
+        self.fingerprint = fingerprint([__file__, table_files.__file__], contents)
 
 
-class Table(datasets.GeneratorBasedBuilder):
+class Table(CorpusBuilder):
     """Builds `train`, `validation` and `test` with `text`, `label` (ClassLabel), and maybe `text_pair` and `group`.
 
     `Table(data_dir=PATH, text_column="text", label_column="label", text_pair_column=None, group_column=None, seed=42)`:
@@ -107,8 +103,8 @@ class Table(datasets.GeneratorBasedBuilder):
         label = datasets.List(label) if self.config.multi_label else label
         return datasets.DatasetInfo(features=datasets.Features({**features, "label": label}))
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
-        return [datasets.SplitGenerator(split, {"rows": rows}) for split, rows in self.config.splits.items()]
+    def read(self, note: _Note) -> Reading:
+        return Reading({split: {"rows": rows} for split, rows in self.config.splits.items()})
 
     def _generate_examples(self, rows: list[dict]):
         for number, row in enumerate(rows):
@@ -116,34 +112,14 @@ class Table(datasets.GeneratorBasedBuilder):
             yield number, {name: label if name == "label" else row[name] for name in self.info.features}
 
 
-def _find(path: str) -> dict[str, str]:
-    """The file of each split; a lone file is "train"."""
-    if os.path.isfile(path):
-        if not path.lower().endswith(FORMATS):
-            raise ValueError(f"{path}: what is in it must show in its name: {', '.join(FORMATS)}")
-        return {"train": path}
-    try:
-        names = sorted(os.listdir(path))
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}; give a file or a folder with a file a split") from None
-    files = {}
-    for split, stems in _SPLITS.items():
-        found = [name for name in names if name.lower().endswith(FORMATS) and os.path.splitext(name)[0] in stems]
-        if len(found) > 1:
-            raise ValueError(f"{path}: {found[0]} and {found[1]} are both there; keep one of them")
-        if found:
-            files[split] = os.path.join(path, found[0])
-    if "train" not in files:
-        raise ValueError(f"{path}: no train{'|'.join(FORMATS)}; name the file, or call the splits train, dev and test")
-    return files
-
-
-def _rows(path: str, text: str, label: str, pair: str | None, group: str | None, separator: str | None) -> list[dict]:
+def _rows(
+    path: str, text: str, label: str, pair: str | None, group: str | None, separator: str | None, note: _Note
+) -> list[dict]:
     """Rows with `line`, `text`, `labels` and, where there is such a column, `text_pair` and `group`, all strings.
 
     `labels` is a list of one, or of any number where there is a `separator`.
     """
-    columns, records = read_records(path)
+    columns, records = read_records(path, note)
     names = {"text": text, "label": label, "text_pair": pair, "group": group}
     names = {key: name for key, name in names.items() if name is not None}
     for key, name in names.items():
@@ -163,8 +139,7 @@ def _rows(path: str, text: str, label: str, pair: str | None, group: str | None,
             rows.append(row)
     for lines, what in ((without_text, "text"), (without_label, "label")):
         if lines:
-            shown = ", ".join(map(str, lines[:3])) + (", …" if len(lines) > 3 else "")
-            logger.warning("%s: %d rows without a %s (lines %s): left out", path, len(lines), what, shown)
+            note(f"{path}: {len(lines)} rows without a {what} (lines {offenders(lines)}): left out")
     if not rows:
         raise ValueError(f"{path}:1: no rows with a text and a label; check {text!r} and {label!r}")
     return rows
@@ -213,8 +188,16 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _draw(rows: list[dict], splits: list[str], seed: int, path: str) -> dict[str, list[dict]]:
-    """A tenth of each class for every split but the first, which keeps the others."""
+def draw(rows: list[dict], splits: list[str], seed: int, path: str, note: _Note) -> dict[str, list[dict]]:
+    """A tenth of each class for every split but the first, which keeps the others.
+
+    Args:
+        rows: each with `labels`, a list of names, and perhaps `group`: rows of one group stay in one split.
+        path: for messages.
+
+    Raises:
+        ValueError: a class has too few rows, or the groups are too large.
+    """
     counts = Counter(label for row in rows for label in row["labels"] or [""])  # "" where none applies
     if "" in counts and counts[""] < len(splits):
         del counts[""]
@@ -248,13 +231,5 @@ def _draw(rows: list[dict], splits: list[str], seed: int, path: str) -> dict[str
         if not chosen or (split == splits[0] and absent):
             raise ValueError(f"{path}: the groups are too large to draw {', '.join(splits)}; give one file a split")
         if absent:
-            logger.warning("%s: no rows of %s in %s: the groups are too large", path, ", ".join(sorted(absent)), split)
+            note(f"{path}: no rows of {', '.join(sorted(absent))} in {split}: the groups are too large")
     return drawn
-
-
-def _fingerprint(paths) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for path in (__file__, *paths):  # what older code prepared is stale as well
-        with open(path, "rb") as file:
-            digest.update(hashlib.blake2b(file.read(), digest_size=16).digest())
-    return digest.hexdigest()

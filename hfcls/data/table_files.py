@@ -1,36 +1,61 @@
-"""Records of a table in CSV, TSV, JSON Lines, Parquet or Excel.
+"""Records of a table in CSV, TSV, JSON Lines, Parquet or Excel, and the files of its splits.
 
-This file needs pyarrow and the standard library only; Excel needs openpyxl.
+This file needs pyarrow, the standard library and `files.py` beside it; Excel needs openpyxl.
 """
 
-import csv
-import io
-import json
-import logging
 import math
 import os
-import zipfile
 from collections import Counter
+from collections.abc import Callable
 
 import pyarrow.parquet
 
-__all__ = ["FORMATS", "cell_text", "read_records"]
+from .files import csv_records, excel_records, find_encoding, json_object, numbered_lines
 
-logger = logging.getLogger(f"{__package__}.table")  # its builder's: what is said here is noted with that
+__all__ = ["FORMATS", "SPLITS", "cell_text", "find_files", "read_records"]
 
-_FIELD_LIMIT = 2**24  # characters of a CSV cell: a quote that is never closed would read the whole file into one
+SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 
 _Records = tuple[list[str], list[tuple[int, dict]]]  # columns; line and cells of every row
+_Note = Callable[[str], None]
 
 
-def read_records(path: str) -> _Records:
+def find_files(path: str) -> dict[str, str]:
+    """The file of each split; a lone file is "train".
+
+    Raises:
+        ValueError: there is none, or two for one split.
+    """
+    if os.path.isfile(path):
+        if not path.lower().endswith(FORMATS):
+            raise ValueError(f"{path}: what is in it must show in its name: {', '.join(FORMATS)}")
+        return {"train": path}
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; give a file or a folder with a file a split") from None
+    files = {}
+    for split, stems in SPLITS.items():
+        found = [name for name in names if name.lower().endswith(FORMATS) and os.path.splitext(name)[0] in stems]
+        if len(found) > 1:
+            raise ValueError(f"{path}: {found[0]} and {found[1]} are both there; keep one of them")
+        if found:
+            files[split] = os.path.join(path, found[0])
+    if "train" not in files:
+        raise ValueError(f"{path}: no train{'|'.join(FORMATS)}; name the file, or call the splits train, dev and test")
+    return files
+
+
+def read_records(path: str, note: _Note) -> _Records:
     """The columns of the table at `path`, and every row as its line (of Parquet and Excel: its row) and its cells.
+
+    `note` takes a line about what was guessed.
 
     Raises:
         ValueError: one line with file, line and what to do: the file cannot be read, is torn, or has a ragged row.
     """
     try:
-        return _READERS[os.path.splitext(path)[1].lower()](path)
+        return _READERS[os.path.splitext(path)[1].lower()](path, note)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}; the file cannot be read") from None
 
@@ -44,65 +69,37 @@ def cell_text(value) -> str:
     return str(value).strip()
 
 
-def _decode(path: str) -> str:
-    with open(path, "rb") as file:
-        content = file.read()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        try:
-            text = content.decode("gb18030")
-        except UnicodeDecodeError:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise ValueError(f"{path}:{line}: neither UTF-8 nor GB18030; repair it and save as UTF-8") from None
-        logger.warning("%s: read as GB18030", path)
-        return text
+def _encoding(path: str, note: _Note) -> str:
+    encoding = find_encoding(path)
+    if encoding == "gb18030":
+        note(f"{path}: read as GB18030")
+    return encoding
 
 
-def _read_csv(path: str) -> _Records:
+def _read_csv(path: str, note: _Note) -> _Records:
     delimiter = "\t" if path.lower().endswith(".tsv") else ","
-    csv.field_size_limit(_FIELD_LIMIT)
-    reader = csv.reader(io.StringIO(_decode(path), newline=""), delimiter=delimiter, strict=True)
-    records, columns, start = [], None, 1
-    try:
-        for cells in reader:
-            if columns is None:
-                columns = [cell.strip() for cell in cells]
-                if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
-                    raise ValueError(f"{path}:1: no {delimiter!r} in the header; save it with commas, or tabs as .tsv")
-                twice = [name for name, count in Counter(columns).items() if count > 1]
-                if twice:
-                    raise ValueError(f"{path}:1: column {twice[0]!r} is there twice; rename one")
-            elif cells:
-                if len(cells) != len(columns):
-                    raise ValueError(
-                        f"{path}:{start}: {len(cells)} cells, the header has {len(columns)}; quote cells that hold "
-                        f"{delimiter!r}"
-                    )
-                records.append((start, dict(zip(columns, cells, strict=True))))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{path}:{start}: {error}; check that every quote is closed") from None
-    return columns or [], records
+    records = csv_records(path, _encoding(path, note), delimiter)
+    _, header = next(records, (1, []))
+    columns = [cell.strip() for cell in header]
+    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
+        raise ValueError(f"{path}:1: no {delimiter!r} in the header; save it with commas, or tabs as .tsv")
+    twice = [name for name, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise ValueError(f"{path}:1: column {twice[0]!r} is there twice; rename one")
+    return columns, [(line, dict(zip(columns, cells, strict=True))) for line, cells in records]
 
 
-def _read_jsonl(path: str) -> _Records:
+def _read_jsonl(path: str, note: _Note) -> _Records:
     records, columns = [], {}
-    for line, text in enumerate(_decode(path).split("\n"), 1):
-        if not text.strip():
-            continue
-        try:
-            record = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"{path}:{line}: no JSON ({error}); write one object a line") from None
-        if not isinstance(record, dict):
-            raise ValueError(f"{path}:{line}: no object; write {{…}} on each line")
-        columns |= dict.fromkeys(record)
-        records.append((line, record))
+    for line, text in numbered_lines(path, _encoding(path, note)):
+        if text.strip():
+            record = json_object(text, f"{path}:{line}")
+            columns |= dict.fromkeys(record)
+            records.append((line, record))
     return list(columns), records
 
 
-def _read_parquet(path: str) -> _Records:
+def _read_parquet(path: str, note: _Note) -> _Records:
     try:
         table = pyarrow.parquet.read_table(path)
     except pyarrow.ArrowException as error:
@@ -110,19 +107,11 @@ def _read_parquet(path: str) -> _Records:
     return table.column_names, list(enumerate(table.to_pylist(), 1))
 
 
-def _read_excel(path: str) -> _Records:
-    try:
-        import openpyxl
-    except ImportError:
-        raise ValueError(f"{path}: reading Excel needs an extra: pip install 'hfcls[excel]', or save as CSV") from None
-    try:
-        sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
-        first, *others = sheet.iter_rows(values_only=True)
-    except (openpyxl.utils.exceptions.InvalidFileException, zipfile.BadZipFile, KeyError, ValueError):
-        raise ValueError(f"{path}: no whole Excel file, or an empty one; save it again") from None
-    columns = [cell_text(cell) for cell in first]
-    rows = [(line, dict(zip(columns, cells, strict=True))) for line, cells in enumerate(others, 2)]
-    return columns, [(line, row) for line, row in rows if any(cell is not None for cell in row.values())]
+def _read_excel(path: str, note: _Note) -> _Records:
+    records = excel_records(path)
+    _, header = next(records, (1, ()))
+    columns = [cell_text(cell) for cell in header]
+    return columns, [(line, dict(zip(columns, cells, strict=True))) for line, cells in records]
 
 
 _READERS = {

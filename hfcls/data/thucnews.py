@@ -1,18 +1,26 @@
 """THUCNews: Chinese news documents or headlines, in the file layouts in which the corpus is passed around.
 
 The corpus: Sun, Li, Guo, Zhao, Zheng, Si, Liu: "THUCTC: An Efficient Chinese Text Classifier", 2016,
-http://thuctc.thunlp.org/. This file needs `datasets` and the standard library only.
+http://thuctc.thunlp.org/. This file needs `datasets` and `files.py` beside it.
 """
 
-import csv
-import hashlib
-import logging
 import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import datasets
+
+from .files import (
+    CorpusBuilder,
+    CorpusConfig,
+    Reading,
+    csv_records,
+    fingerprint,
+    numbered_lines,
+    scan,
+    shuffled_by_class,
+)
 
 __all__ = ["THUCNews", "THUCNewsConfig"]
 
@@ -34,14 +42,13 @@ class _Corpus:
     files: dict[str, list[str]]  # by split; everything is "train" where the corpus brings no splits
     gb18030: set[str]  # the files in this encoding; all others are UTF-8
     labels: list[str]
-    fingerprint: str
 
     def rows(self, path: str) -> Iterator[tuple[int, str, int]]:
         return self.read(path, "gb18030" if path in self.gb18030 else "utf-8-sig", self.labels)
 
 
 @dataclass
-class THUCNewsConfig(datasets.BuilderConfig):
+class THUCNewsConfig(CorpusConfig):
     """`seed` draws the splits that the corpus does not bring. Class names and cache key follow from the files."""
 
     seed: int = 42
@@ -49,13 +56,12 @@ class THUCNewsConfig(datasets.BuilderConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self.corpus = _scan(_SAMPLE if self.data_dir is None else os.path.normpath(self.data_dir))
+        self.corpus, self.fingerprint = _scan(_SAMPLE if self.data_dir is None else os.path.normpath(self.data_dir))
+        if files := self.corpus.gb18030:
+            self.notes = [f"{min(files)}: not UTF-8, read as GB18030 (files of this kind: {len(files)})"]
 
-    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
-        return super().create_config_id(config_kwargs | {"fingerprint": self.corpus.fingerprint}, custom_features)
 
-
-class THUCNews(datasets.GeneratorBasedBuilder):
+class THUCNews(CorpusBuilder):
     """Builds `train`, `validation` and `test` with `text` (string) and `label` (ClassLabel).
 
     `THUCNews(data_dir=DIR, seed=42)` takes the first of these that `DIR` holds; without `data_dir`, a sample of 1,000
@@ -83,15 +89,7 @@ class THUCNews(datasets.GeneratorBasedBuilder):
         label = datasets.ClassLabel(names=self.config.corpus.labels)
         return datasets.DatasetInfo(features=datasets.Features({"text": datasets.Value("string"), "label": label}))
 
-    def download_and_prepare(self, *args, **kwargs):
-        try:
-            super().download_and_prepare(*args, **kwargs)
-        except datasets.exceptions.DatasetGenerationError as error:
-            if isinstance(error.__cause__, ValueError):  # a bad row: its one line says more than the wrapper
-                raise error.__cause__ from None
-            raise
-
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def read(self, note: Callable[[str], None]) -> Reading:
         corpus, seed = self.config.corpus, self.config.seed
         train, splits = corpus.files["train"], ["train", "validation", "test"]
         sources = {split: {"files": paths, "keep": None} for split, paths in corpus.files.items()}
@@ -103,7 +101,7 @@ class THUCNews(datasets.GeneratorBasedBuilder):
             labels = [corpus.labels[label] for _, _, label in corpus.rows(train[0])]
             drawn = _stratify(labels, ["train", *missing], seed, train[0])
             sources |= {split: {"files": train, "keep": set(rows)} for split, rows in drawn.items()}
-        return [datasets.SplitGenerator(split, sources[split]) for split in splits]
+        return Reading({split: sources[split] for split in splits})
 
     def _generate_examples(self, files: list[str], keep: set[int] | None):
         """`keep`: the rows of a shared file that belong to this split, None for all."""
@@ -119,26 +117,21 @@ class THUCNews(datasets.GeneratorBasedBuilder):
             raise ValueError(f"{files[0]}:1: no rows; every split needs some")
 
 
-def _scan(folder: str) -> _Corpus:
-    """Finds the layout and reads every file of it once, for encoding, class names and fingerprint."""
+def _scan(folder: str) -> tuple[_Corpus, str]:
+    """Finds the layout and reads every file of it for encoding, class names and fingerprint, which comes second."""
     read, files = _find(folder)
-    naming = files.get("class", files["train"])[0]  # the file that names the classes
-    digest = hashlib.blake2b(_digest(__file__)[1], digest_size=16)  # what older code prepared is stale as well
     gb18030: set[str] = set()
-    names: set[bytes] = set()
+    contents = []
     for split, paths in files.items():
         for path in paths:
-            encoding, content = _digest(path, names if read is _read_cnews and path == naming else None)
-            digest.update(f"{split}\0{path[len(folder) :]}\0".encode("utf-8", "surrogateescape") + content)
+            encoding, content = scan(path)
+            contents.append((f"{split}\0{path[len(folder) :]}", content))
             if encoding == "gb18030":
                 gb18030.add(path)
-    if gb18030:
-        what = f"{min(gb18030)}: not UTF-8, read as GB18030 (files of this kind: {len(gb18030)})"
-        logging.getLogger(__name__).warning(what)
-
+    naming = files.get("class", files["train"])[0]  # the file that names the classes
     encoding = "gb18030" if naming in gb18030 else "utf-8-sig"
     if read is _read_cnews:
-        labels = sorted({name.decode(encoding).strip() for name in names})
+        labels = _line_labels(naming, encoding)
     elif read is _read_headlines:
         labels = [line.strip() for _, line in _lines(naming, encoding)]
     elif read is _read_one_hot:
@@ -147,7 +140,7 @@ def _scan(folder: str) -> _Corpus:
         labels = sorted({_folder_of(path) for path in files["train"]})
     if len(labels) < 2 or len(set(labels)) < len(labels) or not all(x and x.isprintable() for x in labels):
         raise ValueError(f"{naming}:1: found the classes {labels}; two or more, each with its own name, are needed")
-    return _Corpus(read, files, gb18030, labels, digest.hexdigest())
+    return _Corpus(read, files, gb18030, labels), fingerprint([__file__], contents)
 
 
 def _find(folder: str) -> tuple[_Reader, dict[str, list[str]]]:
@@ -180,33 +173,21 @@ def _find(folder: str) -> tuple[_Reader, dict[str, list[str]]]:
     return _read_document, {"train": [path for found in documents.values() for path in found]}
 
 
-def _digest(path: str, names: set[bytes] | None = None) -> tuple[str, bytes]:
-    """Encoding and digest of a file; adds what stands before the first tab of each line to `names`, if given."""
-    digest = hashlib.blake2b(digest_size=16)
-    encodings = {"utf-8", "gb18030"}  # bytes can be cut at \n and \t: neither uses them inside a character
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            digest.update(line)
-            for encoding in tuple(encodings):
-                try:
-                    line.decode(encoding)
-                except UnicodeDecodeError:
-                    encodings.remove(encoding)
-            if not encodings:
-                raise ValueError(f"{path}:{number}: neither UTF-8 nor GB18030; repair the line and save as UTF-8")
-            if names is not None and b"\t" in line:
-                names.add(line.removeprefix(b"\xef\xbb\xbf").split(b"\t", 1)[0])
-                if len(names) > _MAX_LABELS:
-                    raise ValueError(f"{path}:{number}: over {_MAX_LABELS} labels; each line must be label<TAB>content")
-    return "utf-8" if "utf-8" in encodings else "gb18030", digest.digest()
-
-
 def _lines(path: str, encoding: str) -> Iterator[tuple[int, str]]:
     """Numbered lines that are not blank."""
-    with open(path, encoding=encoding, newline="\n") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield number, line.rstrip("\r\n")
+    return ((number, line) for number, line in numbered_lines(path, encoding) if line.strip())
+
+
+def _line_labels(path: str, encoding: str) -> list[str]:
+    """What stands before the first tab of the lines, sorted."""
+    labels = set()
+    for number, line in _lines(path, encoding):
+        label, tab, _ = line.partition("\t")
+        if tab:
+            labels.add(label.strip())
+        if len(labels) > _MAX_LABELS:
+            raise ValueError(f"{path}:{number}: over {_MAX_LABELS} labels; each line must be label<TAB>content")
+    return sorted(labels)
 
 
 def _read_cnews(path: str, encoding: str, labels: list[str]) -> Iterator[tuple[int, str, int]]:
@@ -233,22 +214,8 @@ def _read_headlines(path: str, encoding: str, labels: list[str]) -> Iterator[tup
         yield number, text.strip(), index[label]
 
 
-def _records(path: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    """CSV records that are not blank, each with the line it starts in."""
-    with open(path, encoding=encoding, newline="\n") as file:
-        reader = csv.reader(file, strict=True)
-        start = 1
-        try:
-            for cells in reader:
-                if cells:
-                    yield start, cells
-                start = reader.line_num + 1
-        except csv.Error as error:
-            raise ValueError(f"{path}:{start}: {error}; check that every quote is closed") from None
-
-
 def _class_columns(path: str, encoding: str) -> list[str]:
-    for number, header in _records(path, encoding):
+    for number, header in csv_records(path, encoding):
         if header[-1].strip() != "content":
             raise ValueError(f"{path}:{number}: the last column must be content, after one 0/1 column a class")
         return [name.strip() for name in header[:-1]]
@@ -258,11 +225,9 @@ def _class_columns(path: str, encoding: str) -> list[str]:
 def _read_one_hot(path: str, encoding: str, labels: list[str]) -> Iterator[tuple[int, str, int]]:
     if _class_columns(path, encoding) != labels:
         raise ValueError(f"{path}:1: the class columns differ from those of the training file; expected {labels}")
-    records = _records(path, encoding)
+    records = csv_records(path, encoding)
     next(records)
     for number, cells in records:
-        if len(cells) != len(labels) + 1:
-            raise ValueError(f"{path}:{number}: {len(cells)} cells, the header has {len(labels) + 1}; check the quotes")
         hot = [cell.strip() for cell in cells[:-1]]
         if hot.count("1") != 1 or hot.count("0") != len(labels) - 1:
             raise ValueError(f"{path}:{number}: {','.join(hot)[:80]}; one class column must be 1, all others 0")
@@ -280,16 +245,12 @@ def _read_document(path: str, encoding: str, labels: list[str]) -> Iterator[tupl
 
 def _stratify(labels: list[str], splits: list[str], seed: int, where: str) -> dict[str, list[int]]:
     """Row numbers by split, shuffled: of each class a tenth for each split but the first, which gets the rest."""
-    classes: dict[str, list[int]] = {}
-    for row, label in enumerate(labels):
-        classes.setdefault(label, []).append(row)
     drawn: dict[str, list[int]] = {split: [] for split in splits}
-    for label, rows in classes.items():
+    for label, rows in shuffled_by_class(labels, seed):
         if len(rows) < len(splits):
             raise ValueError(
                 f"{where}: {len(rows)} of class {label!r} are too few to draw {', '.join(splits)}; add some"
             )
-        random.Random(f"{seed} {label}").shuffle(rows)  # by class: a new row leaves the draw of other classes alone
         tenth = max(1, round(len(rows) / 10))
         for split in splits[1:]:
             drawn[split] += rows[:tenth]

@@ -50,7 +50,7 @@ def test_text_and_missing_numbers(tmp_path):
     "content, message",
     [
         (b"page_link,bclass\n", "cards.csv:1: no column dataset_number"),
-        (",".join(HEADER).encode() + b"\na,1\n", "cards.csv:2: 2 cells instead of 7"),
+        (",".join(HEADER).encode() + b"\na,1\n", "cards.csv:2: 2 cells, the header has 7"),
         (",".join(HEADER).encode() + b"\na,1,1,1,NLP,,x\n", "cards.csv:2: no page_link or no sclass"),
         (",".join(HEADER).encode() + b"\n\xff,1,1,1,NLP,x,x\n", "cards.csv:2: not UTF-8"),
         (",".join(HEADER).encode() + b'\na,1,1,1,NLP,x,"torn\n', "cards.csv:2: unexpected end of data"),

@@ -1,9 +1,6 @@
 import collections
 import io
 import os
-import shutil
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -292,20 +289,6 @@ def test_a_renamed_or_deleted_review_changes_the_cache_key(tmp_path):
     (folder / "aclImdb/test/pos/99_9.txt").unlink()
     keys.append(IMDB(data_dir=str(folder)).config_id)
     assert len(set(keys)) == 3
-
-
-def test_the_file_stands_alone(tmp_path):
-    shutil.copy(SOURCE, tmp_path / "lifted.py")
-    pack(tmp_path / "aclImdb.tar.gz", reviews(), "w:gz")
-    script = """
-import sys, lifted
-builder = lifted.IMDB(data_dir="aclImdb.tar.gz", cache_dir="cache", labels="rating")
-builder.download_and_prepare()
-assert len(builder.as_dataset()["train"]) == 72
-assert not [name for name in sys.modules if name.split(".")[0] in ("hfcls", "transformers", "sklearn")]
-"""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
 
 
 def test_sample_is_balanced_varied_and_neither_trivial_nor_noise(tmp_path):

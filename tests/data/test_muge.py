@@ -1,14 +1,11 @@
 import base64
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from hfcls.data import muge
 from hfcls.data.muge import MUGE
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "muge_two_digits"
@@ -80,15 +77,15 @@ def test_url_safe_base64_is_read(folder, tmp_path):
         ("train_imgs.tsv", IMAGES + "11\t!!!!\n", r"train_imgs.tsv:3: torn base64"),
         ("train_imgs.tsv", IMAGES + "11\t\n", r"train_imgs.tsv:3: no picture"),
         ("train_imgs.tsv", IMAGES + "a.png\tAAAA\n", r"train_imgs.tsv:3: 'a.png' is no id"),
-        ("train_imgs.tsv", b"7\t\xff\n", r"train_imgs.tsv:1: no UTF-8"),
+        ("train_imgs.tsv", b"7\t\xff\n", r"train_imgs.tsv:1: not UTF-8"),
         ("train_imgs.tsv", "", r"train_imgs.tsv:1: no rows"),
-        ("train_texts.jsonl", jsonl(TEXTS) + '{"text_id": 3, "te\n', r"train_texts.jsonl:3: invalid JSON"),
+        ("train_texts.jsonl", jsonl(TEXTS) + '{"text_id": 3, "te\n', r"train_texts.jsonl:3: no JSON"),
         ("train_texts.jsonl", jsonl([*TEXTS, TEXTS[0]]), r"train_texts.jsonl:3: the text_id 1 is that of line 1"),
         ("train_texts.jsonl", jsonl([{**TEXTS[0], "image_ids": [8]}]), r":1: image 8 is not in train_imgs.tsv"),
         ("train_texts.jsonl", jsonl([{**TEXTS[0], "image_ids": "7"}]), r":1: image_ids must be a list"),
         ("train_texts.jsonl", jsonl([{**TEXTS[0], "text": " "}]), r":1: the text is missing or empty"),
         ("train_texts.jsonl", jsonl([{**TEXTS[0], "text_id": True}]), r":1: text_id True is no whole number"),
-        ("train_texts.jsonl", "[]\n", r":1: not an object"),
+        ("train_texts.jsonl", "[]\n", r":1: no object"),
     ],
     ids=lambda value: value if isinstance(value, str) and value.startswith(("train", r":1")) else "content",
 )
@@ -119,12 +116,6 @@ def test_the_sample_names_the_digits_of_its_pictures(tmp_path):
         assert described == sorted(images[split]["id"])
     assert Image.open(io.BytesIO(images["test"][0]["image"])).size == (32, 16)
     assert texts["train"][0]["text"] == "图片里写着零和零"
-
-
-def test_the_builder_needs_no_hfcls():
-    code = f"import sys; sys.path.insert(0, {str(Path(muge.__file__).parent)!r}); import muge; "
-    code += "assert 'hfcls' not in sys.modules and 'sklearn' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd="/")
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")

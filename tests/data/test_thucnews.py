@@ -1,7 +1,6 @@
 import collections
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -318,26 +317,6 @@ def test_memory_is_that_of_one_document(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (folder / "cnews.train.txt").stat().st_size > 9e6 and peak < 1e6
-
-
-def test_the_file_stands_alone(tmp_path):
-    shutil.copy(SOURCE, tmp_path / "lifted.py")
-    write(tmp_path / "corpus", HEADLINES)
-    script = """
-import sys, lifted
-builder = lifted.THUCNews(data_dir="corpus", cache_dir="cache")
-builder.download_and_prepare()
-assert builder.as_dataset()["train"]["label"][:] == [0, 1]
-assert not [name for name in sys.modules if name.split(".")[0] in ("hfcls", "transformers", "sklearn")]
-try:
-    lifted.THUCNews()
-except ValueError as error:
-    assert "give the folder that holds the corpus" in str(error)
-else:
-    raise AssertionError("there is no sample beside the copy")
-"""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
 
 
 def test_sample_is_balanced_varied_and_neither_trivial_nor_noise(tmp_path):
