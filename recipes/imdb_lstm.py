@@ -37,7 +37,6 @@ NEURAL = {
 NGRAMS = {
     "tokens": "word",
     "max_length": "4096",
-    "num_buckets": 2**24,
     "min_count": 3,
     "learning_rate": 2e-2,
     "num_train_epochs": 2,

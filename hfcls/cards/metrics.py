@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import datasets
 import numpy as np
+from scipy.special import softmax
 
 from hfcls.metrics.one_label import macro_f1, predictions
 
@@ -47,9 +48,8 @@ class CardMetrics:
             "any_true_label_accuracy": float((self.of_card[np.arange(len(answers)), answers] & valid).mean()),
         }
         if self.coarse_of is not None:
-            shifted = np.where(valid[:, None], logits, 0.0).astype(np.float64)
-            exponentials = np.exp(shifted - shifted.max(axis=1, keepdims=True))
-            sums = exponentials @ np.eye(self.num_coarse)[self.coarse_of]
+            probabilities = softmax(np.where(valid[:, None], logits, 0.0).astype(np.float64), axis=1)
+            sums = probabilities @ np.eye(self.num_coarse)[self.coarse_of]
             coarse = np.where(valid, sums.argmax(1), -1)
             expected = self.coarse_of[self.labels]
             scores["coarse_accuracy"] = float((coarse == expected).mean())

@@ -1,15 +1,16 @@
 """How sure a test score is: intervals of shares, and bootstrap intervals of accuracy and macro F1."""
 
-import math
-
 import numpy as np
+from scipy.stats import binomtest
 
 
-def wilson_interval(share: float, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % confidence interval of a share measured on `n` rows (Wilson, 1927)."""
-    centre = share + z * z / (2 * n)
-    margin = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (centre - margin) / (1 + z * z / n), (centre + margin) / (1 + z * z / n)
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share measured on `n` >= 1 rows, of which it counts a whole number.
+
+    Source: Wilson, Journal of the American Statistical Association 22 (1927), 209-212.
+    """
+    interval = binomtest(round(share * n), n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def bootstrap_intervals(

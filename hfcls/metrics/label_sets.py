@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import datasets
 import numpy as np
+from scipy.special import expit
 from sklearn.metrics import f1_score, roc_auc_score
 
 THRESHOLD = 0.5
@@ -21,7 +22,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     """Sigmoid of `logits` (rows, labels) as float32; rows that are not finite become 0.5."""
     logits = np.asarray(logits, dtype=np.float64)
     finite = np.isfinite(logits).all(axis=1, keepdims=True)
-    return (0.5 + 0.5 * np.tanh(np.where(finite, logits, 0.0) / 2)).astype(np.float32)
+    return expit(np.where(finite, logits, 0.0)).astype(np.float32)
 
 
 def predictions(logits: np.ndarray, thresholds: np.ndarray | float = THRESHOLD) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Whether two models differ: McNemar's test."""
 
-import math
-
 import numpy as np
+from scipy.stats import binomtest, chi2
 
 
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
@@ -26,8 +25,7 @@ def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
     only_a, only_b = int((correct_a & ~correct_b).sum()), int((~correct_a & correct_b).sum())
     discordant = only_a + only_b
     if discordant < 25:
-        tail = sum(math.comb(discordant, k) for k in range(min(only_a, only_b) + 1)) / 2**discordant
-        return min(1.0, 2 * tail)
+        return float(binomtest(only_a, discordant).pvalue) if discordant else 1.0
     # Clipped at 0: the correction must not push equal counts away from "no difference".
     statistic = max(abs(only_a - only_b) - 1, 0) ** 2 / discordant
-    return math.erfc(math.sqrt(statistic / 2))  # the upper tail of chi-square with one degree of freedom
+    return float(chi2.sf(statistic, df=1))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import datasets
 import numpy as np
+from scipy.special import log_softmax, softmax
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 
@@ -23,10 +24,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     """
     logits = np.asarray(logits, dtype=np.float64)
     finite = np.isfinite(logits).all(axis=1)
-    shifted = np.where(finite[:, None], logits, 0.0)
-    shifted = shifted - shifted.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    return softmax(np.where(finite[:, None], logits, 0.0), axis=1).astype(np.float32)
 
 
 def predictions(logits: np.ndarray) -> np.ndarray:
@@ -57,9 +55,7 @@ def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
     logits = np.asarray(logits, dtype=np.float64)
     if not np.isfinite(logits).all():
         return float("nan")
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(axis=1))
-    return float(-log_likelihood.mean())
+    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

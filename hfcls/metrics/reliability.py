@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 BINS = 15  # of confidence, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
@@ -29,15 +30,15 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Reliability:
     right = probabilities.argmax(axis=1) == labels
     place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     rows = np.bincount(place, minlength=BINS)
-    there = rows > 0
-    confidences = np.bincount(place, confidence, BINS)[there] / rows[there]
-    accuracies = np.bincount(place, right, BINS)[there] / rows[there]
-    error = float(rows[there] @ np.abs(confidences - accuracies) / len(labels))
-    return Reliability(confidences, accuracies, rows[there], error)
+    occupied = rows > 0
+    rows = rows[occupied]
+    confidences = np.bincount(place, confidence, BINS)[occupied] / rows
+    accuracies = np.bincount(place, right, BINS)[occupied] / rows
+    error = float(rows @ np.abs(confidences - accuracies) / len(labels))
+    return Reliability(confidences, accuracies, rows, error)
 
 
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """What `probabilities` (rows, classes) would be had their logits been divided by `temperature`."""
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(logits, axis=1)

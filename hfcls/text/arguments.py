@@ -82,7 +82,6 @@ class BaselineArguments(TextArguments):
     )
     ngram_max: int = field(default=3, metadata={"help": "ngram_linear: tokens of the longest n-gram."})
     min_count: int = field(default=2, metadata={"help": "ngram_linear: training texts that a feature must occur in."})
-    num_buckets: int = field(default=2**22, metadata={"help": "ngram_linear: size of the hash table, a power of two."})
 
 
 CORPORA = ("thucnews", "imdb", "ccf_sentiment")

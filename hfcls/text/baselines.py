@@ -68,9 +68,7 @@ def build_model(
         "label2id": {label: i for i, label in enumerate(labels)},
     }
     if arguments.architecture == "ngram_linear":
-        config = NgramLinearConfig(
-            ngram_max=arguments.ngram_max, min_count=arguments.min_count, num_buckets=arguments.num_buckets, **shared
-        )
+        config = NgramLinearConfig(ngram_max=arguments.ngram_max, min_count=arguments.min_count, **shared)
         model = NgramLinearForSequenceClassification(config)
         model.fit_log_count_ratios(DataLoader(rows, batch_size=512, collate_fn=PaddingCollator(tokenizer.pad_token_id)))
         return model

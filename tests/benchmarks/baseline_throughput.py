@@ -41,7 +41,7 @@ class Clock(transformers.TrainerCallback):
 def prepare(architecture: str, options) -> tuple:
     flags = f"--architecture {architecture} --per_device_train_batch_size 128 --learning_rate 1e-3 --max_length 32"
     flags += f" --max_steps {options.steps + WARM_UP} --eval_strategy no --save_strategy no --disable_tqdm True"
-    flags += f" --num_buckets {2**16} --report_to none --output_dir {tempfile.mkdtemp()}"
+    flags += f" --report_to none --output_dir {tempfile.mkdtemp()}"
     flags += f" --data_dir {options.data_dir}" if options.data_dir else ""
     arguments, training_args = parse(
         BaselineArguments, task="benchmark", description="", defaults=lambda given: {}, argv=flags.split()

@@ -51,7 +51,7 @@ def test_numbers_become_names_and_splits_stay(published, caplog):
 def test_recipe(published, tmp_path, monkeypatch):
     recipe = str(Path(__file__).parents[2] / "recipes" / "text_classification.py")
     flags = f"--dataset {published} --text_column review --label_column kind --tokens word"
-    flags += " --architecture ngram_linear --num_buckets 4096 --per_device_train_batch_size 16"
+    flags += " --architecture ngram_linear --per_device_train_batch_size 16"
     assert run(recipe, flags, tmp_path / "out", monkeypatch)["test_accuracy"] > 0.9
     assert json.loads((tmp_path / "out" / "run.json").read_text())["data"]["name"] == published
 

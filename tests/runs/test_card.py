@@ -5,10 +5,8 @@ import pytest
 from huggingface_hub import ModelCard, constants
 from huggingface_hub.repocard import metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
-from scipy.stats import binomtest
 
 from hfcls.errors import InputError
-from hfcls.metrics.intervals import wilson_interval
 from hfcls.runs.card import escape, public, write_model_card
 from tests.finished_run import CONFIG, write_run
 from tests.hub_metadata import card_problems
@@ -207,12 +205,6 @@ def test_limitations_are_honest(card):
     assert "Without a row in the train split, so the model never answers with them: sports, games." in limitations
     assert "Without a row in the test split, so untested: games." in limitations
     assert "Texts are cut" not in limitations
-
-
-@pytest.mark.parametrize(("right", "n"), [(271, 300), (0, 5), (7, 7), (1, 10_000)])
-def test_wilson_interval_is_scipys(right, n):
-    reference = binomtest(right, n).proportion_ci(0.95, method="wilson")
-    assert wilson_interval(right / n, n) == pytest.approx((reference.low, reference.high), abs=1e-6)
 
 
 HOSTILE = [

@@ -23,7 +23,7 @@ BASELINES = {
     "one_way": {"bidirectional": False, "padding_side": "left"},
     "text_cnn": {"architecture": "text_cnn"},
     "dpcnn": {"architecture": "dpcnn"},
-    "ngram_linear": {"architecture": "ngram_linear", "num_buckets": 2**10, "min_count": 1},
+    "ngram_linear": {"architecture": "ngram_linear", "min_count": 1},
 }
 
 PUSH = """

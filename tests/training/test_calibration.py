@@ -135,7 +135,9 @@ print(json.dumps(answers))
 
 
 def test_through_a_recipe_and_a_pipeline_without_hfcls(tmp_path, monkeypatch):
+    # In bfloat16, weights divided by a temperature are rounded anew, and logits differ in their third digit.
     flags = "--architecture text_cnn --embedding_dim 32 --num_train_epochs 12 --label_smoothing_factor 0 --seed 5"
+    flags += " --bf16 False"
     flags += " --learning_rate 5e-3 --load_best_model_at_end False --per_device_train_batch_size 32"
     runs = {}
     for name, more in (("plain", ""), ("calibrated", " --calibrate")):

@@ -15,7 +15,7 @@ from hfcls.report.run import load_run
 from hfcls.training.folds import parts
 from tests.text.test_baselines import run
 
-FLAGS = "--architecture ngram_linear --num_folds 3 --num_train_epochs 1 --num_buckets 16384 --max_train_samples 240"
+FLAGS = "--architecture ngram_linear --num_folds 3 --num_train_epochs 1 --max_train_samples 240"
 
 
 def rows_of(path) -> list[list[str]]:
