@@ -281,8 +281,11 @@ def _convert_cn_clip(options: argparse.Namespace) -> int:
 
 
 def _cards(options: argparse.Namespace) -> int:
+    from huggingface_hub.utils import disable_progress_bars
+
     from hfcls.cards.download import download_cards
 
+    disable_progress_bars()  # one for each of a thousand small files
     if options.limit < 1:
         raise InputError(f"--limit {options.limit}: give at least 1")
     print(f"{options.output}: {download_cards(options.limit, options.output):,} datasets")

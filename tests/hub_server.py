@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 USER, ORGANISATION = "tester", "lab"
 TOKEN = "hf_" + "LoopbackSecret" * 2
 LFS_SUFFIXES = {".safetensors", ".bin", ".pt", ".model", ".h5", ".onnx"}
+GATED, BROKEN = object(), object()  # in place of a card: its dataset is for others; the server fails
 REPO = r"(?P<repo>[\w.-]+/[\w.-]+)"
 
 
@@ -60,7 +61,7 @@ class Hub:
     read_only: set[str] = field(default_factory=set)  # repositories that the token may not write to
     uploaded: dict[str, bytes] = field(default_factory=dict)  # large files by SHA-256, committed or not
     requests: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status
-    cards: dict[str, dict] = field(default_factory=dict)  # datasets: tags, card (None: there is none), about
+    cards: dict[str, dict] = field(default_factory=dict)  # datasets: tags, card (or None, GATED, BROKEN), about
     refusals: int = 0  # of so many requests for cards, as too many
     before_upload: Callable[[], None] | None = None  # runs when a large file is about to be received; may raise
     _home: str = ""
@@ -325,9 +326,13 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.refusals -= 1
             raise HubError(429, "Too Many Requests")
         card = self.hub.cards[repo]["card"]
+        if card is GATED:
+            raise HubError(403, "Access to this dataset is restricted", "GatedRepo")
+        if card is BROKEN:
+            raise HubError(501, "The storage is being moved")
         if card is None:
             raise HubError(404, "Entry not found", "EntryNotFound")
-        self.answer(card.encode())
+        self.answer(card.encode(), headers={"X-Repo-Commit": "0" * 40, "ETag": f'"{git_hash(card.encode())}"'})
 
     def resolve(self, repo: str, rev: str, path: str) -> None:
         files, commit = self.files(repo, rev)

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, 
 from hfcls.cards.arguments import CardArguments
 from hfcls.cards.metrics import CardMetrics
 from hfcls.cards.processor import CardProcessor
-from hfcls.cards.rows import CardCollator, CardRows, all_similarities
+from hfcls.cards.rows import CardCollator, CardRows, CardSplit, all_similarities
 from hfcls.cards.sentence_embedder import SentenceEmbedder
 from hfcls.cards.statistics import count_features, fit_bag, fit_prior, fit_table, number_statistics
 from hfcls.data.dataset_cards import DatasetCards
@@ -75,11 +75,10 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
         model = None
     with training_args.main_process_first(desc="embedding"):
         similar = all_similarities(corpus.splits, processor)
-    rows = {name: CardRows(split, processor, similar) for name, split in corpus.splits.items()}
+    splits = {name: CardSplit.read(split, processor, similar) for name, split in corpus.splits.items()}
     if model is None:
-        model = build_model(arguments, corpus, rows["train"], encoder)
-    for split in rows.values():
-        split.tabulate(model.table)
+        model = build_model(arguments, corpus, splits["train"], encoder)
+    rows = {name: CardRows(split, model.table) for name, split in splits.items()}
     return ClassifierSetup(
         corpus,
         processor,
@@ -140,8 +139,10 @@ def _pretrained_encoder(name_or_path: str, max_length: int):
     return tokenizer, encoder
 
 
-def build_model(arguments: CardArguments, corpus: Corpus, rows: CardRows, encoder: PreTrainedModel | None = None):
-    """A model that knows the statistics of the training `rows`, and nothing of any other.
+def build_model(
+    arguments: CardArguments, corpus: Corpus, train: CardSplit, encoder: PreTrainedModel | None = None
+) -> PreTrainedModel:
+    """A model that knows the statistics of the cards of `train`, and nothing of any other.
 
     `encoder` reads the text; None for a bag of n-grams.
 
@@ -154,16 +155,16 @@ def build_model(arguments: CardArguments, corpus: Corpus, rows: CardRows, encode
     by_lsa = embedding_model == LSA
     shared = {
         "embedding_model": embedding_model,
-        "num_terms": len(count_features(rows.cards, below=PAIR)[0]) if by_lsa else 0,
+        "num_terms": len(count_features(train.cards, below=PAIR)[0]) if by_lsa else 0,
         "embedding_size": arguments.embedding_size,
         "id2label": dict(enumerate(corpus.target.names)),
         "label2id": {label: i for i, label in enumerate(corpus.target.names)},
-        **number_statistics(rows.numbers[np.unique(rows.card, return_index=True)[1]]),
+        **number_statistics(train.numbers[np.unique(train.card, return_index=True)[1]]),
     }
     if arguments.target == "both":
         shared |= _coarse_classes(corpus)
-    batches = [pad(rows.cards[start : start + 16]) for start in range(0, len(rows.cards), 16)]
-    shares = _shares(rows, len(corpus.target.names))
+    batches = [pad(train.cards[start : start + 16]) for start in range(0, len(train.cards), 16)]
+    shares = _shares(train, len(corpus.target.names))
     if arguments.architecture == "label_similarity":
         config = LabelSimilarityConfig(classifier=arguments.classifier, **shared)
         model = LabelSimilarityForSequenceClassification(config)
@@ -172,12 +173,12 @@ def build_model(arguments: CardArguments, corpus: Corpus, rows: CardRows, encode
         model.text.encoder.load_state_dict(encoder.state_dict(), strict=False)  # all but a pooler
         fit_prior(model, shares)
     else:
-        num_features = len(count_features(rows.cards)[0])
+        num_features = len(count_features(train.cards)[0])
         model = CardFusionForSequenceClassification(CardFusionConfig(num_features=num_features, **shared))
         fit_prior(model, shares)
-        fit_bag(model.text, rows.cards, batches, shares, arguments.ridge)
+        fit_bag(model.text, train.cards, batches, shares, arguments.ridge)
     if embedding_model is not None:
-        fit_table(model.table, rows, batches)
+        fit_table(model.table, train, batches)
     return model
 
 
@@ -199,10 +200,10 @@ def classify(rows: datasets.Dataset, saved: str, *, trust_remote_code: bool) -> 
     return list(rows["id"]), answers
 
 
-def _shares(rows: CardRows, num_labels: int) -> np.ndarray:
+def _shares(split: CardSplit, num_labels: int) -> np.ndarray:
     """Of each card, the share of its rows that each class has, (cards, classes)."""
-    counts = np.zeros((len(rows.cards), num_labels))
-    np.add.at(counts, (rows.card, rows.labels), 1)
+    counts = np.zeros((len(split.cards), num_labels))
+    np.add.at(counts, (split.card, split.labels), 1)
     return counts / counts.sum(1, keepdims=True)
 
 

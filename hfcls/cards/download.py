@@ -7,8 +7,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from huggingface_hub import DatasetInfo, HfApi, constants, errors
-from huggingface_hub.utils import build_hf_headers, http_backoff
+from huggingface_hub import DatasetInfo, HfApi, constants, errors, hf_hub_download
 
 from hfcls.data.files import csv_reader
 from hfcls.errors import InputError
@@ -17,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = "page_link download_time dataset_size dataset_number bclass sclass dataset_viewer".split()
 PAGE = "https://huggingface.co/datasets/"  # what names a dataset in the file, whichever mirror it comes from
-MAX_RETRIES, MAX_WAIT = 8, 60  # of a request that the Hub refuses for its rate, in seconds
+NOT_FOR_US = (401, 403, 404)  # of a dataset that is gated or gone, or has no card
 
 # The Hub's task categories by coarse class.
 COARSE = {
@@ -42,7 +41,8 @@ def download_cards(limit: int, output: str | Path) -> int:
     """Appends the cards of up to `limit` datasets to `output`, the most downloaded first; returns how many it holds.
 
     A dataset takes one row for each of its task categories; those without, and those without a card, are passed over.
-    Datasets that the file holds already are not fetched again, so that the same command goes on where it stopped.
+    Datasets that the file holds already are not fetched again, so that the same command goes on where it stopped; and
+    cards lie in the cache of the Hub's client, which waits as long as a refusal for the rate of requests says.
 
     Raises:
         InputError: the file is not one of cards, or the Hub cannot be reached or goes on refusing.
@@ -86,19 +86,20 @@ def _tasks(info: DatasetInfo) -> list[str]:
 
 
 def _card(name: str) -> str | None:
-    url = f"{constants.ENDPOINT}/datasets/{name}/resolve/main/README.md"
-    response = http_backoff(
-        "GET",
-        url,
-        headers=build_hf_headers(),
-        follow_redirects=True,
-        max_retries=MAX_RETRIES,
-        max_wait_time=MAX_WAIT,
-    )
-    if response.status_code in (401, 403, 404):  # gated, or without a card
-        return None
-    response.raise_for_status()
-    return response.content.decode("utf-8", errors="replace")
+    """The README.md of a dataset; None where it has none, or none for us.
+
+    Raises:
+        HTTPError: the Hub cannot be reached or goes on refusing.
+    """
+    try:
+        path = hf_hub_download(name, "README.md", repo_type="dataset")
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError) as error:
+        # The latter says only that there is no copy in the cache either; its cause is what the Hub said.
+        refusal = error if isinstance(error, errors.HfHubHTTPError) else error.__cause__ or error
+        if isinstance(refusal, errors.HfHubHTTPError) and refusal.response.status_code in NOT_FOR_US:
+            return None
+        raise refusal from error
+    return Path(path).read_bytes().decode("utf-8", errors="replace")
 
 
 def _rows(info: DatasetInfo, card: str) -> list[list]:

@@ -11,53 +11,79 @@ from hfcls.models.card_features import CardTable, as_numbers, pad
 from hfcls.text.collator import PaddingCollator
 
 
-class CardRows(torch.utils.data.Dataset):
-    """The rows of one split: what the processor makes of each card, once for all its rows, numbers and labels.
+@dataclass(frozen=True)
+class CardSplit:
+    """What the processor makes of one split: each card read once, whatever the number of its rows.
 
     Attributes:
         cards: n-grams and counts of the distinct cards.
         tokens: of the distinct cards, where a transformer reads them.
         similarities: of the distinct cards (cards, 92), where an embedding model makes them.
         card: of each row, its place among the distinct cards, (rows,).
-        lengths: features of each row's card, or its tokens, (rows,).
         numbers: (rows, 3) with NaN for missing.
         labels: (rows,).
-        table: what the model's `CardTable` makes of each row, (rows, N), once `tabulate` was called.
     """
 
-    def __init__(self, split: datasets.Dataset, processor: CardProcessor, similar: dict[str, torch.Tensor] | None):
+    cards: list[tuple[torch.Tensor, torch.Tensor]]
+    tokens: list[list[int]] | None
+    similarities: torch.Tensor | None
+    card: np.ndarray
+    numbers: torch.Tensor
+    labels: np.ndarray
+
+    @classmethod
+    def read(
+        cls, split: datasets.Dataset, processor: CardProcessor, similar: dict[str, torch.Tensor] | None
+    ) -> "CardSplit":
+        """Reads the cards of `split`; `similar` is what `all_similarities` found."""
         names = list(split["id"])
         places = {name: place for place, name in enumerate(dict.fromkeys(names))}
         bodies = card_bodies(split)
-        self.cards = [processor.extractor.ngrams(bodies[name], name) for name in places]
-        self.tokens = None
-        if processor.tokenizer is not None:
-            self.tokens = processor.tokens([bodies[name] for name in places], list(places))
-        self.similarities = None if similar is None else torch.stack([similar[name] for name in places])
-        self.card = np.array([places[name] for name in names])
-        sizes = [len(ids) for ids in self.tokens] if self.tokens is not None else [len(ids) for ids, _ in self.cards]
-        self.lengths = np.array(sizes)[self.card]
-        self.numbers = as_numbers(zip(split["downloads"], split["size"], split["num_rows"], strict=True))
-        self.labels = np.asarray(split["label"], dtype=np.int64)
+        return cls(
+            cards=[processor.extractor.ngrams(bodies[name], name) for name in places],
+            tokens=processor.tokens([bodies[name] for name in places], list(places)) if processor.tokenizer else None,
+            similarities=None if similar is None else torch.stack([similar[name] for name in places]),
+            card=np.array([places[name] for name in names]),
+            numbers=as_numbers(zip(split["downloads"], split["size"], split["num_rows"], strict=True)),
+            labels=np.asarray(split["label"], dtype=np.int64),
+        )
 
-    @torch.inference_mode()
-    def tabulate(self, table: CardTable) -> None:
-        """Computes once what every epoch would compute again."""
-        parts = []
-        for start in range(0, len(self), 16):
+    @torch.no_grad()
+    def table(self, table: CardTable) -> torch.Tensor:
+        """What `table` makes of each row, (rows, N)."""
+        batches = []
+        for start in range(0, len(self.labels), 16):
             cards = self.card[start : start + 16]
             similar = None if self.similarities is None else self.similarities[cards]
-            parts.append(table(*pad([self.cards[card] for card in cards]), self.numbers[start : start + 16], similar))
-        self.table = torch.cat(parts).clone()
+            batches.append(table(*pad([self.cards[card] for card in cards]), self.numbers[start : start + 16], similar))
+        return torch.cat(batches)
+
+
+class CardRows(torch.utils.data.Dataset):
+    """The rows of one split, as `CardCollator` takes them.
+
+    Attributes:
+        split: what was read.
+        table: what the model's `CardTable` makes of each row, (rows, N): it never changes, so it is computed once.
+        lengths: features of each row's card, or its tokens, (rows,).
+        labels: (rows,).
+    """
+
+    def __init__(self, split: CardSplit, table: CardTable):
+        self.split = split
+        self.table = split.table(table)
+        sizes = [len(ids) for ids in split.tokens] if split.tokens else [len(ids) for ids, _ in split.cards]
+        self.lengths = np.array(sizes)[split.card]
+        self.labels = split.labels
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, row: int) -> dict:
-        card = self.card[row]
-        content = {"card": self.cards[card], "numbers": self.numbers[row], "table": self.table[row]}
-        if self.tokens is not None:
-            content["input_ids"] = self.tokens[card]
+        card = self.split.card[row]
+        content = {"card": self.split.cards[card], "numbers": self.split.numbers[row], "table": self.table[row]}
+        if self.split.tokens is not None:
+            content["input_ids"] = self.split.tokens[card]
         return content | {"labels": self.labels[row]}
 
 

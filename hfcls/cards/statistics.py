@@ -6,8 +6,9 @@ Cards are few, some hundreds, and features many: every solution is found among t
 import numpy as np
 import scipy.sparse
 import torch
+from sklearn.linear_model import Ridge
 
-from hfcls.cards.rows import CardRows
+from hfcls.cards.rows import CardSplit
 from hfcls.models.card_features import ABSENT, LSA, PAIR, CardTable, NgramBag
 from hfcls.models.card_fusion import CardFusionForSequenceClassification, NgramLogits
 
@@ -28,31 +29,36 @@ def count_features(cards: list[Card], below: int = ABSENT) -> tuple[torch.Tensor
     return ids[kept], ((1 + len(cards)) / (1 + cards_with[kept])).log() + 1
 
 
-def fill(bag: NgramBag, ids: torch.Tensor, idf: torch.Tensor) -> None:
-    """Puts counted features into a bag of their number."""
+def set_features(bag: NgramBag, ids: torch.Tensor, idf: torch.Tensor) -> None:
+    """Puts what `count_features` found into a bag that was made for as many features."""
     bag.ids[:-1], bag.idf[:-1] = ids, idf
 
 
-def matrix(batches, num_features: int) -> scipy.sparse.csr_matrix:
+def feature_matrix(batches, num_features: int) -> scipy.sparse.csr_matrix:
     """(cards, features) from `batches` of rows and values (B, L), as bags give them."""
-    parts = []
+    blocks = []
     for rows, values in batches:
         known = rows < num_features
         place = known.nonzero()[:, 0]
         content = (values[known].numpy(), (place.numpy(), rows[known].numpy()))
-        parts.append(scipy.sparse.csr_matrix(content, shape=(len(rows), num_features)))
-    return scipy.sparse.vstack(parts).tocsr()
+        blocks.append(scipy.sparse.csr_matrix(content, shape=(len(rows), num_features)))
+    return scipy.sparse.vstack(blocks).tocsr()
 
 
 def singular_vectors(features: scipy.sparse.csr_matrix, size: int) -> np.ndarray:
     """The right singular vectors of `features` (cards, features) with the largest values, (features, size).
 
-    Where there are fewer, the last columns are 0.
+    They come by falling singular value. Of the two signs of a vector, the one is taken whose entry of the greatest
+    magnitude is positive. Where the rank of `features` is less than `size`, the last columns are 0.
     """
+    # From the eigenvectors of the cards' products, because nearly all vectors are wanted, 512 of some 500 cards:
+    # scipy.sparse.linalg.svds and scikit-learn's TruncatedSVD search for a few, take ten times as long for so many, and
+    # the former refuses as many as there are cards. The subspace is the same to five digits.
     values, vectors = np.linalg.eigh((features @ features.T).toarray().astype(np.float64))
     order = np.argsort(-values)[: min(size, len(values))]
     order = order[values[order] > 1e-8 * values.max()]
     found = features.T @ (vectors[:, order] / np.sqrt(values[order]))
+    found *= np.sign(found[np.abs(found).argmax(axis=0), np.arange(len(order))])
     return np.pad(found, ((0, 0), (0, size - len(order)))).astype(np.float32)
 
 
@@ -63,8 +69,10 @@ def ridge_regression(features: scipy.sparse.csr_matrix, targets: np.ndarray, pen
     array([[0.5, 0. ],
            [0. , 0.5]])
     """
-    products = (features @ features.T).toarray().astype(np.float64)
-    return features.T @ np.linalg.solve(products + penalty * np.eye(len(products)), targets)
+    # Of scikit-learn's solvers, "cholesky" is the one that is exact for sparse features, through the cards' products
+    # where there are fewer cards than features.
+    ridge = Ridge(alpha=penalty, fit_intercept=False, solver="cholesky")
+    return ridge.fit(features.astype(np.float64), targets).coef_.T
 
 
 def number_statistics(numbers: torch.Tensor) -> dict[str, list[float]]:
@@ -79,16 +87,16 @@ def number_statistics(numbers: torch.Tensor) -> dict[str, list[float]]:
 
 
 @torch.no_grad()
-def fit_table(table: CardTable, rows: CardRows, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+def fit_table(table: CardTable, split: CardSplit, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
     """Gives a table the spread of similarities, and one that computes them itself its words and their embeddings.
 
-    `batches` are the cards of `rows`, padded.
+    `batches` are the cards of `split`, padded.
     """
-    similarities = rows.similarities
+    similarities = split.similarities
     if table.embedding_model == LSA:
-        fill(table.bag, *count_features(rows.cards, below=PAIR))
+        set_features(table.bag, *count_features(split.cards, below=PAIR))
         size = table.components.shape[1]
-        features = matrix((table.bag(*batch) for batch in batches), len(table.components))
+        features = feature_matrix((table.bag(*batch) for batch in batches), len(table.components))
         table.components.copy_(torch.from_numpy(singular_vectors(features, size)))
         similarities = torch.cat([table.similarities(*batch) for batch in batches])
     table.mean.copy_(similarities.mean(0))
@@ -114,9 +122,9 @@ def fit_bag(
 
     A class's score becomes a logit by a scale that falls with the root of its prior, which raises rare classes.
     """
-    fill(text.bag, *count_features(cards))
+    set_features(text.bag, *count_features(cards))
     prior = shares.mean(0)
-    features = matrix((text.weighted_bag(*batch) for batch in batches), len(text.weight))
+    features = feature_matrix((text.weighted_bag(*batch) for batch in batches), len(text.weight))
     text.weight.copy_(torch.from_numpy(ridge_regression(features, shares - prior, penalty)))
     text.bias.copy_(torch.from_numpy(prior))
     text.class_scale.copy_(torch.from_numpy(SCORE_SCALE / np.sqrt(prior + PRIOR_FLOOR)))

@@ -8,7 +8,7 @@ import pytest
 from hfcls.cards.download import COARSE_OF
 from hfcls.data.dataset_cards import DatasetCards
 from hfcls.models.card_features import TASK_CATEGORIES
-from tests.hub_server import serve_hub
+from tests.hub_server import BROKEN, GATED, serve_hub
 
 INFO = {"dataset_size": 2048, "splits": [{"name": "train", "num_examples": 30}, {"name": "test", "num_examples": 12}]}
 
@@ -16,10 +16,10 @@ INFO = {"dataset_size": 2048, "splits": [{"name": "train", "num_examples": 30}, 
 @pytest.fixture
 def full_hub():
     with serve_hub() as hub:
-        yield fill(hub)
+        yield add_datasets(hub)
 
 
-def fill(hub):
+def add_datasets(hub):
     tasks = ["translation", "summarization", "image-classification"]
     for i in range(7):
         tags = [f"task_categories:{task}" for task in (tasks if i == 0 else tasks[i % 3 : i % 3 + 1])]
@@ -27,6 +27,7 @@ def fill(hub):
     hub.cards["owner/set_0"]["about"] = {"dataset_info": INFO}
     hub.cards["owner/no_task"] = {"tags": ["language:en"], "card": "# x"}
     hub.cards["owner/no_card"] = {"tags": ["task_categories:translation"], "card": None}
+    hub.cards["owner/gated"] = {"tags": ["task_categories:translation"], "card": GATED}
     return hub
 
 
@@ -36,7 +37,7 @@ def fetch(hub, path, limit):
 
 
 def fetched(hub):
-    return [path for method, path, status in hub.requests if path.endswith("README.md") and status == 200]
+    return [path for method, path, status in hub.requests if (method, status) == ("GET", 200) and "README.md" in path]
 
 
 def test_cards_are_fetched_once_and_read_by_the_builder(full_hub, tmp_path):
@@ -53,8 +54,9 @@ def test_cards_are_fetched_once_and_read_by_the_builder(full_hub, tmp_path):
     second = fetch(full_hub, path, 100)
     assert second.returncode == 0, second.stderr
     assert f"{path}: 7 datasets" in second.stdout
-    assert len(fetched(full_hub)) == 6  # the torn one and, in case it lacks a row, the one before; and four more
+    assert len(fetched(full_hub)) == 4  # the torn one lies in the cache
     assert path.read_bytes().startswith(torn)
+    assert "README.md:" not in second.stderr  # no progress bar for each card
 
     builder = DatasetCards(data_dir=str(path), cache_dir=str(tmp_path / "cache"))
     builder.download_and_prepare()
@@ -64,6 +66,15 @@ def test_cards_are_fetched_once_and_read_by_the_builder(full_hub, tmp_path):
     assert (first["size"], first["num_rows"], first["downloads"]) == (2048.0, 42.0, 5.0)
     assert first["text"] == 'owner set 0\n# Set "0"\ntext, of 0'
     assert {row["coarse"] for row in rows} == {"Natural Language Processing", "Computer Vision"}
+
+
+def test_what_the_hub_says_is_passed_on(full_hub, tmp_path):
+    path = tmp_path / "cards.csv"
+    full_hub.cards["owner/set_4"]["card"] = BROKEN
+    result = fetch(full_hub, path, 100)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert "'501 Not Implemented'" in last and f"{path} keeps 4 datasets, the same command goes on from there" in last
 
 
 def test_other_files_are_left_alone(full_hub, tmp_path):

@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import Ridge
 from transformers import BertConfig, BertModel, TrainingArguments
 
 from hfcls import DatasetCardClassifier
@@ -17,7 +17,7 @@ from hfcls.cards import build as cards
 from hfcls.cards.arguments import CardArguments
 from hfcls.cards.metrics import CardMetrics
 from hfcls.cards.sentence_embedder import SentenceEmbedder, saved
-from hfcls.cards.statistics import count_features, fill, matrix, ridge_regression, singular_vectors
+from hfcls.cards.statistics import count_features, feature_matrix, ridge_regression, set_features, singular_vectors
 from hfcls.errors import InputError
 from hfcls.models.card_features import (
     PAIR,
@@ -211,9 +211,9 @@ def test_similarities_are_cosines_and_found_in_the_cache(setups, monkeypatch):
     body = setup.corpus.splits["test"]["text"][0].partition("\n")[2]
     card, task = embedder.model.encode([body, "audio classification"])
     cosine = float(card @ task / np.linalg.norm(card) / np.linalg.norm(task))
-    assert float(rows.similarities[rows.card[0], TASK_CATEGORIES.index("audio-classification")]) == pytest.approx(
-        cosine, abs=1e-5
-    )
+    assert float(
+        rows.split.similarities[rows.split.card[0], TASK_CATEGORIES.index("audio-classification")]
+    ) == pytest.approx(cosine, abs=1e-5)
     before = embedder.cached(["one", "two"])
     monkeypatch.setattr(embedder.model, "encode", None)  # calling it would fail
     np.testing.assert_array_equal(embedder.cached(["one", "two"]), before)
@@ -292,7 +292,7 @@ def test_statistics_come_from_train_alone(setups, name, tmp_path):
     assert torch.equal(first.rows.train.table, changed.rows.train.table)
 
 
-def test_bag_embedding_and_regression_are_scikit_learns():
+def test_the_bag_is_scikit_learns_and_its_embedding_that_of_a_dense_decomposition():
     texts = [
         "a dataset of movie reviews",
         "movie questions and movie answers",
@@ -303,17 +303,38 @@ def test_bag_embedding_and_regression_are_scikit_learns():
     features = [extractor.ngrams(text, "") for text in texts]
     ids, idf = count_features(features, below=2 * PAIR)
     bag = NgramBag(len(ids))
-    fill(bag, ids, idf)
-    ours = matrix([bag(*pad(features))], len(ids))
+    set_features(bag, ids, idf)
+    ours = feature_matrix([bag(*pad(features))], len(ids))
     theirs = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2).fit_transform(texts)
     np.testing.assert_allclose((ours @ ours.T).toarray(), (theirs @ theirs.T).toarray(), atol=1e-6)
 
     vectors = singular_vectors(ours, 3)
     expected = np.linalg.svd(ours.toarray())[2][:3]
     np.testing.assert_allclose(np.abs(vectors.T @ expected.T), np.eye(3), atol=1e-4)
-    targets = np.eye(4)[:, :3]
-    reference = Ridge(alpha=0.3, fit_intercept=False, solver="cholesky").fit(ours.toarray(), targets)
-    np.testing.assert_allclose(ridge_regression(ours, targets, 0.3), reference.coef_.T, atol=1e-6)
+
+
+def test_singular_vectors_of_few_independent_cards():
+    random = np.random.default_rng(0)
+    independent = random.normal(size=(4, 30)) * (random.random((4, 30)) < 0.5)
+    cards = scipy.sparse.csr_matrix(np.vstack([independent, independent[:3] * 2]).astype(np.float32))
+    vectors = singular_vectors(cards, 10)
+    assert vectors.shape == (30, 10) and not vectors[:, 4:].any()
+    np.testing.assert_allclose(vectors[:, :4].T @ vectors[:, :4], np.eye(4), atol=1e-5)
+    np.testing.assert_allclose(cards @ vectors @ vectors.T, cards.toarray(), atol=1e-5)
+    lengths = np.linalg.norm(cards @ vectors, axis=0)
+    assert (np.diff(lengths) < 0)[:3].all()
+    assert (vectors[np.abs(vectors[:, :4]).argmax(0), np.arange(4)] > 0).all()
+    np.testing.assert_array_equal(singular_vectors(cards[::-1], 10) > 0.01, vectors > 0.01)
+
+
+@pytest.mark.parametrize("num_features", [3, 40])
+def test_ridge_regression_is_least_squares_with_a_row_for_each_penalty(num_features):
+    random = np.random.default_rng(1)
+    features, targets = random.normal(size=(12, num_features)), random.normal(size=(12, 2))
+    rows = np.vstack([features, np.sqrt(0.3) * np.eye(num_features)])
+    expected = np.linalg.lstsq(rows, np.vstack([targets, np.zeros((num_features, 2))]), rcond=None)[0]
+    sparse = scipy.sparse.csr_matrix(features)
+    np.testing.assert_allclose(ridge_regression(sparse, targets, 0.3), expected, atol=1e-10)
 
 
 def test_metrics_know_all_classes_of_a_card(setups):
