@@ -57,7 +57,7 @@ def build(output_dir: Path, flags: list[str], *, dropout: float, train_rows: int
     )
     corpus = Corpus("generated", "generated", "zh", splits)
     tokenizer = train_wordpiece_tokenizer(splits["train"]["text"], max_length=24)
-    rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
+    rows, _ = tokenize_corpus(corpus, tokenizer, training_args, keep="head", max_length=arguments.tokens_kept)
     model = bert_from_scratch("tiny", tokenizer, corpus.target.names, rows.max_length)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):

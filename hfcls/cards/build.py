@@ -16,7 +16,7 @@ from hfcls.cards.sentence_embedder import SentenceEmbedder
 from hfcls.cards.statistics import count_features, fit_bag, fit_prior, fit_table, number_statistics
 from hfcls.data.dataset_cards import DatasetCards
 from hfcls.errors import InputError
-from hfcls.inference.loading import load, register_models
+from hfcls.inference.loading import load, num_positions, register_models
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.card_features import LSA, PAIR, CardFeatureExtractor, pad
 from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification
@@ -120,7 +120,8 @@ def _processor(
 
 def _pretrained_encoder(name_or_path: str, max_length: int):
     try:
-        tokenizer, encoder = AutoTokenizer.from_pretrained(name_or_path), AutoModel.from_pretrained(name_or_path)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
+        encoder = AutoModel.from_pretrained(name_or_path, trust_remote_code=False)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
@@ -130,7 +131,7 @@ def _pretrained_encoder(name_or_path: str, max_length: int):
     config = encoder.config
     if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
         raise InputError(f"{name_or_path}: is a {config.model_type}, no encoder of texts; give one such as BERT")
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = num_positions(encoder)
     if positions is not None and max_length > positions:
         raise InputError(f"--max_length {max_length}: {name_or_path} has {positions} positions; give at most that")
     if tokenizer.pad_token is None:
@@ -223,7 +224,7 @@ def _is_ngram_linear(arguments: CardArguments) -> bool:
         return arguments.architecture == "ngram_linear"
     register_models()
     try:
-        return AutoConfig.from_pretrained(arguments.evaluate_only).model_type == "ngram_linear"
+        return AutoConfig.from_pretrained(arguments.evaluate_only, trust_remote_code=False).model_type == "ngram_linear"
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"--evaluate_only {arguments.evaluate_only}: cannot be loaded ({reason})") from error

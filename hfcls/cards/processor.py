@@ -37,8 +37,8 @@ class CardProcessor:
         """
         has_encoder = getattr(config, "text_config", None) is not None
         return cls(
-            AutoFeatureExtractor.from_pretrained(name_or_path),
-            AutoTokenizer.from_pretrained(name_or_path) if has_encoder else None,
+            AutoFeatureExtractor.from_pretrained(name_or_path, trust_remote_code=False),
+            AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False) if has_encoder else None,
             sentence_embedder.saved(name_or_path, trust_remote_code=trust_remote_code)
             if config.embedding_model not in (None, LSA)
             else None,

@@ -1,20 +1,20 @@
-"""A few rows classified as a user would: by the pipeline of a model that was saved in a folder."""
+"""A few rows classified as a user would, by a model that was saved in a folder."""
 
 import datasets
 import transformers
 
 from hfcls.inference.loading import load
+from hfcls.inference.prediction import load_classifier
 from hfcls.training.setup import joined_texts
 
 
 def classify_texts(rows: datasets.Dataset, saved: str) -> tuple[list[str], list[dict]]:
     """The texts of `rows`, and the answer to each of them."""
-    tokenizer, model = load(saved)
-    classify = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
-    texts = inputs = joined_texts(rows)
-    if "text_pair" in rows.column_names and tokenizer.sep_token is not None:
-        inputs = [{"text": row["text"], "text_pair": row["text_pair"] or None} for row in rows]
-    return texts, classify(inputs, truncation=True)
+    classifier = load_classifier(saved)
+    pairs = list(rows["text_pair"]) if "text_pair" in rows.column_names else None
+    probabilities = classifier.probabilities(list(rows["text"]), pairs=pairs)
+    answers = [{"label": classifier.labels[scores.argmax()], "score": float(scores.max())} for scores in probabilities]
+    return joined_texts(rows), answers
 
 
 def classify_images(rows: datasets.Dataset, saved: str) -> tuple[list[str], list[dict]]:

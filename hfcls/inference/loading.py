@@ -1,8 +1,15 @@
-"""Loading a classifier with its tokenizer or image processor, this project's own included, from a folder or the Hub."""
+"""Loading a classifier with its tokenizer or image processor, this project's own included, from a folder or the Hub.
 
+No code of a model's folder is run but where the caller says so: without a word from us, transformers would ask on
+standard input.
+"""
+
+import copy
 import importlib
+import logging
 import pkgutil
 
+import torch
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -11,7 +18,9 @@ from transformers import (
     AutoTokenizer,
     ChineseCLIPModel,
     ChineseCLIPProcessor,
+    PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
@@ -19,6 +28,11 @@ import hfcls.models
 from hfcls.cards.processor import CardProcessor
 from hfcls.errors import InputError
 from hfcls.models.jieba_tokenizer import JiebaTokenizer
+
+logger = logging.getLogger(__name__)
+
+# What a config says of the training that the model has had: nothing of it is true of a new classifier made from it.
+OF_TRAINING = ("decision_thresholds", "calibrated_temperature", "long_texts", "custom_pipelines")
 
 
 def register_models() -> None:
@@ -47,47 +61,128 @@ def load(
 
     Args:
         name_or_path: of the Hub, or a folder.
-        labels: a new head is made for them; None for the head it was saved with.
+        labels: a new classifier of them is made, with a head from random weights unless the saved one is of the very
+            same classes; None for the classifier that was saved.
         task: "text-classification", "image-classification", "tabular-classification" (of dataset cards) or
             "zero-shot-image-classification" (a Chinese-CLIP and its processor).
         trust_remote_code: whether the embedding model of a classifier of dataset cards may run code of its own.
 
     Raises:
-        InputError: it is not there, or there is no network.
+        InputError: it is not there, it has no trained head where `labels` is None, it brings code of its own, or there
+            is no network.
     """
     register_models()
-    head = {}
-    if labels is not None:
-        head = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
     try:
         if task == "image-classification":
-            # Pillow's: torchvision is no dependency. Vision models are published with a head for their own classes.
-            processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil")
-            resized = labels is not None
-            model = AutoModelForImageClassification.from_pretrained(
-                name_or_path, ignore_mismatched_sizes=resized, **head
-            )
-        elif task == "zero-shot-image-classification":
-            kind = AutoConfig.from_pretrained(name_or_path).model_type
-            if kind != ChineseCLIPModel.config_class.model_type:
-                raise InputError(
-                    f"{name_or_path}: is a {kind}, not a Chinese-CLIP; give one, or a folder that holds one"
-                )
-            image_processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil")
-            processor = ChineseCLIPProcessor(image_processor, AutoTokenizer.from_pretrained(name_or_path))
-            model = ChineseCLIPModel.from_pretrained(name_or_path)
-        elif task == "tabular-classification":
-            model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
-            processor = CardProcessor.from_pretrained(name_or_path, model.config, trust_remote_code=trust_remote_code)
-        else:
-            processor = tokenizer_class(name_or_path).from_pretrained(name_or_path)
-            model = AutoModelForSequenceClassification.from_pretrained(name_or_path, **head)
+            # Pillow's: torchvision is no dependency.
+            processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
+            return processor, _classifier(AutoModelForImageClassification, name_or_path, labels)
+        if task == "zero-shot-image-classification":
+            return _chinese_clip(name_or_path)
+        if task == "tabular-classification":
+            model = _classifier(AutoModelForSequenceClassification, name_or_path, labels)
+            return CardProcessor.from_pretrained(name_or_path, model.config, trust_remote_code=trust_remote_code), model
+        tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path, trust_remote_code=False)
+        return tokenizer, _classifier(AutoModelForSequenceClassification, name_or_path, labels)
     except InputError:
         raise
     except (OSError, ValueError) as error:
+        if "trust_remote_code" in str(error):
+            raise InputError(f"{name_or_path}: brings code of its own, which hfcls does not run") from error
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder as "
             f"--model_name_or_path, set HF_ENDPOINT to a mirror, or train with --from_scratch mini"
         ) from error
-    return processor, model
+
+
+def num_positions(model: PreTrainedModel) -> int | None:
+    """The tokens that `model` has positions for; None where it does not count them.
+
+    RoBERTa and its kin count from behind the position of the padding token: 514 positions hold 512 tokens.
+    """
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is None or positions <= 0:
+        return None
+    embeddings = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    unused = [module.padding_idx + 1 for module in embeddings if getattr(module, "padding_idx", None) is not None]
+    return positions - max(unused, default=0)
+
+
+def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The tokens that both can take; None where neither says."""
+    limits = [limit for limit in (tokenizer.model_max_length, num_positions(model)) if limit is not None]
+    return None if min(limits) > 10**9 else min(limits)  # a tokenizer without a limit says 10**30
+
+
+def check_trained(name_or_path: str, missing: set[str]) -> None:
+    """Refuses a model that was made up in part: `missing` are names of its weights that are in no file.
+
+    Raises:
+        InputError: there are such weights.
+    """
+    if missing:
+        names = ", ".join(sorted(missing)[:3])
+        raise InputError(f"{name_or_path}: is no trained classifier, {names} are missing: fine-tune it first")
+
+
+def _chinese_clip(name_or_path: str) -> tuple[ChineseCLIPProcessor, ChineseCLIPModel]:
+    kind = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False).model_type
+    if kind != ChineseCLIPModel.config_class.model_type:
+        raise InputError(f"{name_or_path}: is a {kind}, not a Chinese-CLIP; give one, or a folder that holds one")
+    image_processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
+    return ChineseCLIPProcessor(image_processor, tokenizer), ChineseCLIPModel.from_pretrained(name_or_path)
+
+
+def _classifier(auto_class: type, name_or_path: str, labels: list[str] | None) -> PreTrainedModel:
+    """The classifier that was saved, or one of `labels` on top of the saved weights."""
+    config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
+    saved_labels = [str(config.id2label[number]) for number in range(config.num_labels)]
+    if labels is not None:
+        config = _untrained(config, labels)
+    model, loading = auto_class.from_pretrained(
+        name_or_path,
+        config=config,
+        trust_remote_code=False,
+        ignore_mismatched_sizes=labels is not None,  # a head for other classes
+        output_loading_info=True,
+    )
+    if labels is None:
+        check_trained(name_or_path, loading["missing_keys"])
+        return model
+    head = _head(model)
+    mismatched = {entry[0] for entry in loading["mismatched_keys"]}
+    if mismatched - head:
+        raise InputError(
+            f"{name_or_path}: config.json and weights disagree on {min(mismatched - head)}: fetch it again"
+        )
+    if saved_labels != labels and not head & (loading["missing_keys"] | mismatched):
+        # As many classes, but others: transformers keeps the head and puts the new names on it.
+        fresh = type(model)(config).state_dict()
+        model.load_state_dict({name: fresh[name] for name in head}, strict=False)
+        mismatched = head
+    if mismatched:
+        logger.info("%s: its head is of other classes, the new one starts from random weights", name_or_path)
+    return model
+
+
+def _untrained(config: PreTrainedConfig, labels: list[str]) -> PreTrainedConfig:
+    """A copy of `config` for a classifier of `labels` that has had no training yet."""
+    config = copy.deepcopy(config)
+    for name in OF_TRAINING:
+        if hasattr(config, name):
+            delattr(config, name)
+    config.problem_type = None
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: number for number, label in enumerate(labels)}
+    return config
+
+
+def _head(model: PreTrainedModel) -> set[str]:
+    """Names of the weights whose shape follows from the number of classes."""
+    config = copy.deepcopy(model.config)
+    config.num_labels = model.config.num_labels + 1
+    with torch.device("meta"):  # shapes only
+        wider = type(model)(config).state_dict()
+    return {name for name, weight in model.state_dict().items() if weight.shape != wider[name].shape}

@@ -22,8 +22,9 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 from transformers.utils import logging
 
 from hfcls.errors import InputError
-from hfcls.inference.loading import register_models, tokenizer_class
+from hfcls.inference.loading import check_trained, longest_input, register_models, tokenizer_class
 from hfcls.inference.text_files import AnswerFile, TextFile
+from hfcls.models.truncation import Truncation
 
 BATCH_SIZE = 64
 TOKENS_PER_ROW = 128  # rows longer than this on average make a batch of fewer rows
@@ -33,11 +34,17 @@ WINDOW_CHARACTERS = 2**22
 
 @dataclass(frozen=True)
 class Classifier:
-    """A sequence classifier and its tokenizer; `max_length` is the tokens it can take, None if any number."""
+    """A sequence classifier and its tokenizer.
+
+    Attributes:
+        max_length: tokens it can take, None if any number.
+        truncation: which of them it was trained on; None for a model that does not say, whose tokenizer cuts.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     max_length: int | None
+    truncation: Truncation | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -61,7 +68,7 @@ class Classifier:
         """Class probabilities of `texts` (rows,) as float32, (rows, classes); a row with logits not finite is NaN.
 
         They are what `pipeline` calls scores: independent of each other for `multi_label_classification`, the bare
-        output for `regression`. Longer texts are cut to `max_length`. `progress` is called with the rows of each batch.
+        output for `regression`. Longer texts are cut as in training. `progress` is called with the rows of each batch.
         `pairs` (rows,) are second texts, which may be empty.
         """
         encoded = self._encode(texts, pairs)
@@ -85,7 +92,9 @@ class Classifier:
         return result
 
     def _encode(self, texts: list[str], pairs: list[str] | None) -> dict[str, list[list[int]]]:
-        """The inputs of the model, a list for each row; as training reads pairs (`hfcls.text.rows.tokenize`)."""
+        """The inputs of the model, a list for each row."""
+        if self.truncation is not None:
+            return self.truncation.inputs(self.tokenizer, texts, pairs)
         how = {"truncation": self.max_length is not None, "max_length": self.max_length, "verbose": False}
         if pairs is None:
             return self.tokenizer(texts, **how)
@@ -140,14 +149,17 @@ def load_classifier(name_or_path: str, trust_remote_code: bool = False) -> Class
         raise InputError(_explain(name_or_path, error)) from error
     finally:
         logging.set_verbosity(verbosity)
-    if loading["missing_keys"]:
-        missing = ", ".join(sorted(loading["missing_keys"])[:3])
-        raise InputError(f"{name_or_path}: is no trained classifier, {missing} are missing: fine-tune it first")
+    check_trained(name_or_path, loading["missing_keys"])
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id  # decoders look for the last token that is no padding
     model.config.use_cache = False
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Classifier(model.to(device).eval(), tokenizer, _max_length(model, tokenizer))
+    return Classifier(
+        model.to(device).eval(),
+        tokenizer,
+        longest_input(model, tokenizer),
+        Truncation.saved_in(model.config, tokenizer),
+    )
 
 
 def predict_texts(classifier: Classifier, texts: list[str]) -> list[list[tuple[str, float]]]:
@@ -249,19 +261,6 @@ def _each_core_its_batch(device: torch.device):
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the batches at work only
         torch.set_num_threads(threads)
-
-
-def _max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The tokens that both can take; None where neither says."""
-    limits = [tokenizer.model_max_length]
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions is not None and positions > 0:
-        # RoBERTa and its kin count positions from behind that of the padding token.
-        embeddings = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
-        unused = [module.padding_idx + 1 for module in embeddings if getattr(module, "padding_idx", None) is not None]
-        limits.append(positions - max(unused, default=0))
-    shortest = min(limits)
-    return None if shortest > 10**9 else shortest  # a tokenizer without a limit says 10**30
 
 
 def _answers(scores: np.ndarray, labels: list[str], thresholds: np.ndarray | None) -> list[tuple[str, float]]:

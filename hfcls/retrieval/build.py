@@ -18,6 +18,7 @@ from transformers import (
 from hfcls.errors import InputError
 from hfcls.inference.loading import load
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
+from hfcls.models.truncation import Truncation
 from hfcls.retrieval.arguments import RetrievalArguments
 from hfcls.retrieval.contrastive import mask_patches
 from hfcls.retrieval.corpus import RetrievalCorpus
@@ -26,7 +27,7 @@ from hfcls.retrieval.rows import PairRows, Pixels, RetrievalCollator, pixel_valu
 from hfcls.retrieval.trainer import Pool, RetrievalTrainer
 from hfcls.retrieval.zero_shot import measure_zero_shot
 from hfcls.text.collator import text_collator
-from hfcls.text.rows import TokenRows, Truncation, token_lengths, tokenize
+from hfcls.text.rows import TokenRows, token_lengths, tokenize
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.text.vocabulary import load_vocabulary
 from hfcls.training.options import trainer_options

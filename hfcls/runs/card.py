@@ -148,6 +148,9 @@ def _content(run: dict, results: dict, config: dict, name: str) -> dict:
         "pipeline_tag": run.get("pipeline_tag", "text-classification"),
         "name_literal": json.dumps(name, ensure_ascii=False),
         "code_files": _code_files(config),
+        "own_pipeline": "custom_pipelines" in config,
+        "own_architecture": "auto_map" in config,
+        "pairs": config.get("long_texts", {}).get("pairs", False),
         "demonstration": data["source"] == "embedded sample",
         "train_rows": rows.get("train"),
         "test_rows": rows.get("test"),
@@ -221,8 +224,8 @@ def _lengths(data: dict) -> str | None:
 
 
 def _code_files(config: dict) -> list[str]:
-    """The modules that `auto_map` names; none for an architecture of transformers."""
-    references = []
+    """The modules that `auto_map` and `custom_pipelines` name; none where all is of transformers."""
+    references = [pipeline["impl"] for pipeline in config.get("custom_pipelines", {}).values()]
     for names in config.get("auto_map", {}).values():
         references += [names] if isinstance(names, str) else names  # a tokenizer has two, of which one may be null
     return sorted({f"{name.split('.')[0]}.py" for name in references if name})

@@ -21,7 +21,7 @@ from hfcls.errors import InputError
 
 CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 
-# With the weights (*.safetensors) and the modules that auto_map names, these are the files that are pushed.
+# With the weights (*.safetensors) and the modules that the configs name, these are the files that are pushed.
 # By name, not by pattern: a pattern also takes what somebody left in the folder.
 FILES = frozenset(
     [
@@ -127,7 +127,7 @@ def files_to_push(output_dir: str | Path) -> list[Path]:
     """The files of a run that belong to its model, sorted by name.
 
     Raises:
-        InputError: there is no config.json or no *.safetensors, or a module that auto_map names is missing.
+        InputError: there is no config.json or no *.safetensors, or a module that a config names is missing.
     """
     folder = Path(output_dir)
     if not (folder / "config.json").is_file():
@@ -179,12 +179,14 @@ def _embedding_model(folder: Path) -> list[Path]:
 
 
 def _custom_code(folder: Path) -> set[Path]:
-    """The modules that auto_map names and what they import relatively: save_pretrained copied them there."""
+    """The modules that auto_map and custom_pipelines name, and what they import relatively: saving put them there."""
     references = []
     for path in (folder / name for name in CONFIGS):
         if path.is_file():
-            for classes in _read_json(path).get("auto_map", {}).values():
+            config = _read_json(path)
+            for classes in config.get("auto_map", {}).values():
                 references += [(path, name) for name in (classes if isinstance(classes, list) else [classes]) if name]
+            references += [(path, task["impl"]) for task in config.get("custom_pipelines", {}).values()]
 
     files = set()
     for config, reference in references:
@@ -192,7 +194,7 @@ def _custom_code(folder: Path) -> set[Path]:
             continue
         module = reference.partition(".")[0]
         if not module.isidentifier() or not (folder / f"{module}.py").is_file():
-            raise InputError(f"{config}: auto_map names {reference!r}, but there is no {module}.py beside it")
+            raise InputError(f"{config}: names {reference!r}, but there is no {module}.py beside it")
         from transformers.dynamic_module_utils import get_relative_import_files
 
         try:

@@ -1,7 +1,7 @@
 """What a recipe for texts can be told on the command line."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from hfcls.errors import InputError
 from hfcls.training.arguments import RecipeArguments
@@ -9,20 +9,41 @@ from hfcls.training.arguments import RecipeArguments
 
 @dataclass
 class TextArguments(RecipeArguments):
-    """How texts are cut."""
+    """How texts are cut. What is None is taken from the model of `--evaluate_only`."""
 
-    max_length: str = field(
-        default="auto",
-        metadata={"help": "Tokens kept; auto is mean + 2 standard deviations of the training lengths, at most 512."},
+    max_length: str | None = field(
+        default=None,
+        metadata={
+            "help": "Tokens kept, or auto: mean + 2 standard deviations of the training lengths, at most 512. Absent: "
+            "auto, or what the model of --evaluate_only was saved with."
+        },
     )
-    truncation: Literal["head", "tail", "head_tail"] = field(
-        default="head", metadata={"help": "Which part of a longer text is kept."}
+    truncation: Literal["head", "tail", "head_tail"] | None = field(
+        default=None,
+        metadata={
+            "help": "Which part of a longer text is kept. Absent: head, or what the model of --evaluate_only was saved "
+            "with."
+        },
     )
 
     def __post_init__(self):
         super().__post_init__()
-        if self.max_length != "auto" and not (self.max_length.isdecimal() and int(self.max_length) >= 3):
+        if self.evaluate_only is None:
+            self.max_length = self.max_length or "auto"
+            self.truncation = self.truncation or "head"
+        number = self.max_length not in (None, "auto")
+        if number and not (self.max_length.isdecimal() and int(self.max_length) >= 3):
             raise InputError(f"--max_length {self.max_length}: give auto or a number of tokens of at least 3")
+
+    @property
+    def tokens_kept(self) -> int | None:
+        """The number that `--max_length` gives, if it gives one."""
+        return None if self.max_length in (None, "auto") else int(self.max_length)
+
+    def to_evaluate(self, saved: str) -> Self:
+        arguments = super().to_evaluate(saved)
+        arguments.max_length = arguments.truncation = None
+        return arguments
 
 
 @dataclass

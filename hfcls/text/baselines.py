@@ -11,8 +11,8 @@ from hfcls.models.ngram_linear import NgramLinearConfig, NgramLinearForSequenceC
 from hfcls.models.text_cnn import TextCNNConfig, TextCNNForSequenceClassification
 from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassification
 from hfcls.text.arguments import BaselineArguments
-from hfcls.text.build import reload
-from hfcls.text.collator import PaddingCollator, text_collator
+from hfcls.text.build import reload, text_setup
+from hfcls.text.collator import PaddingCollator
 from hfcls.text.rows import TokenRows, tokenize_corpus
 from hfcls.text.tokenization import tokenizer_from_vocabulary, train_tokenizer
 from hfcls.text.vectors import Vectors, load_vectors
@@ -32,9 +32,11 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
     if arguments.evaluate_only is not None:
         return reload(arguments, training_args, corpus)
     tokenizer = build_tokenizer(arguments, corpus)
-    rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
+    rows, truncation = tokenize_corpus(
+        corpus, tokenizer, training_args, keep=arguments.truncation, max_length=arguments.tokens_kept
+    )
     model = build_model(arguments, tokenizer, corpus.target.names, rows.train)
-    return ClassifierSetup(corpus, tokenizer, rows, text_collator(tokenizer), model, arguments.architecture)
+    return text_setup(corpus, tokenizer, rows, truncation, model, arguments.architecture)
 
 
 def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedTokenizerBase:

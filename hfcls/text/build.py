@@ -1,15 +1,21 @@
 """Pretrained text models, and the same architectures from random weights."""
 
-from transformers import TrainingArguments
+import logging
 
-from hfcls.inference.loading import load
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+
+from hfcls.errors import InputError
+from hfcls.inference.loading import load, longest_input, num_positions
 from hfcls.models.bert import bert_from_scratch
+from hfcls.models.truncation import Truncation
 from hfcls.text.arguments import PretrainedTextArguments, TextArguments
 from hfcls.text.collator import text_collator
 from hfcls.text.rows import tokenize_corpus
-from hfcls.text.tokenization import train_wordpiece_tokenizer
+from hfcls.text.tokenization import cutting, train_wordpiece_tokenizer
 from hfcls.training.classifier import ClassifierSetup
-from hfcls.training.setup import Corpus, align_labels, joined_texts
+from hfcls.training.setup import Corpus, Rows, align_labels, joined_texts
+
+logger = logging.getLogger(__name__)
 
 
 def build(
@@ -22,22 +28,64 @@ def build(
     """
     if arguments.evaluate_only is not None:
         return reload(arguments, training_args, corpus)
+    flags = {"keep": arguments.truncation, "max_length": arguments.tokens_kept}
     if arguments.from_scratch is not None:
         tokenizer = train_wordpiece_tokenizer(joined_texts(corpus.splits["train"]), max_length=512)
-        rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
+        rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags)
         model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.target.names, rows.max_length)
-        return ClassifierSetup(
-            corpus, tokenizer, rows, text_collator(tokenizer), model, f"BERT {arguments.from_scratch}, from scratch"
-        )
+        name = f"BERT {arguments.from_scratch}, from scratch"
+        return text_setup(corpus, tokenizer, rows, truncation, model, name)
     name = arguments.model_name_or_path or default
     tokenizer, model = load(name, corpus.target.names)
-    rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
-    return ClassifierSetup(corpus, tokenizer, rows, text_collator(tokenizer), model, name, base_model=name)
+    rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
+    return text_setup(corpus, tokenizer, rows, truncation, model, name, base_model=name)
 
 
 def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:
-    """The saved model of `--evaluate_only`, and the corpus with its labels numbered as the model numbers them."""
+    """The saved model of `--evaluate_only`, and the corpus with its labels numbered as the model numbers them.
+
+    Texts are cut as they were for training. A model that does not say how gets what its tokenizer takes, from the
+    beginning.
+    """
     tokenizer, model = load(arguments.evaluate_only)
     corpus = align_labels(corpus, model)
-    rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
-    return ClassifierSetup(corpus, tokenizer, rows, text_collator(tokenizer), model, arguments.evaluate_only)
+    saved = Truncation.saved_in(model.config, tokenizer)
+    keep = arguments.truncation or ("head" if saved is None else saved.keep)
+    max_length = arguments.tokens_kept
+    if arguments.max_length is None:
+        max_length = longest_input(model, tokenizer) if saved is None else saved.max_length
+    rows, truncation = tokenize_corpus(
+        corpus, tokenizer, training_args, keep=keep, max_length=max_length, limit=num_positions(model)
+    )
+    if saved is None:
+        logger.info("%s does not say which part of long texts it reads: %s", arguments.evaluate_only, truncation.keep)
+    elif truncation != saved:
+        logger.warning(
+            "measured on the %s of %d tokens, where the saved model reads the %s of %d",
+            *(truncation.keep, truncation.max_length, saved.keep, saved.max_length),
+        )
+    return text_setup(corpus, tokenizer, rows, truncation, model, arguments.evaluate_only)
+
+
+def text_setup(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Rows,
+    truncation: Truncation,
+    model: PreTrainedModel,
+    name: str,
+    base_model: str | None = None,
+) -> ClassifierSetup:
+    """What is trained on what, the rule that cut the rows noted in the config of `model` and in a copy of `tokenizer`:
+    what is saved reads long texts as they are read here.
+
+    Raises:
+        InputError: the model has no position for the last token of a row.
+    """
+    limit = num_positions(model)
+    if limit is not None and truncation.max_length > limit:
+        raise InputError(f"--max_length {truncation.max_length}: the model has {limit} positions; give at most that")
+    model.config.update(truncation.noted(pairs="text_pair" in corpus.splits["train"].column_names))
+    return ClassifierSetup(
+        corpus, cutting(tokenizer, truncation), rows, text_collator(tokenizer), model, name, base_model=base_model
+    )

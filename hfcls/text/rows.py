@@ -2,7 +2,6 @@
 
 import logging
 import math
-from dataclasses import dataclass
 
 import datasets
 import numpy as np
@@ -10,8 +9,8 @@ import torch
 from transformers import PreTrainedTokenizerBase, TrainingArguments
 
 from hfcls.metrics.target import Target
-from hfcls.text.arguments import TextArguments
-from hfcls.training.setup import Corpus, Rows, joined_texts
+from hfcls.models.truncation import Truncation, encode
+from hfcls.training.setup import Corpus, Rows
 
 logger = logging.getLogger(__name__)
 
@@ -24,38 +23,21 @@ def tokenize(corpus: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase) -
     Texts are not cut here, so that the report can show their lengths and another `--max_length` finds the same cache.
 
     A split may have a second column of texts, `text_pair` (empty where there is none). A tokenizer with a separator
-    encodes both as a pair, and `pair_start` is the position of the second; any other gets them as `joined_texts` does.
+    encodes both as a pair, and `pair_start` is the position of the second; any other gets them as one text.
     """
     with_pairs = "text_pair" in corpus["train"].features
-    quiet = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
 
-    def encode(batch):
-        return {"input_ids": tokenizer(batch["text"], **quiet)["input_ids"]}
-
-    def encode_joined(batch):
-        return {"input_ids": tokenizer(joined_texts(datasets.Dataset.from_dict(dict(batch))), **quiet)["input_ids"]}
-
-    def encode_pairs(batch):
-        rows, starts = [None] * len(batch["text"]), [0] * len(batch["text"])
-        for paired in (False, True):
-            chosen = [i for i, pair in enumerate(batch["text_pair"]) if bool(pair) == paired]
-            columns = [[batch[name][i] for i in chosen] for name in (("text", "text_pair") if paired else ("text",))]
-            encoded = tokenizer(*columns, **quiet) if chosen else None
-            for place, i in enumerate(chosen):
-                rows[i] = encoded["input_ids"][place]
-                starts[i] = encoded.sequence_ids(place).index(1) if paired else len(rows[i])
-        return {"input_ids": rows, "pair_start": starts}
+    def encode_rows(batch):
+        rows, starts = encode(tokenizer, batch["text"], batch["text_pair"] if with_pairs else None)
+        return {"input_ids": rows} | ({} if starts is None else {"pair_start": starts})
 
     added = {"input_ids": datasets.List(datasets.Value("int32"))}
     if with_pairs and tokenizer.sep_token is not None:
-        encode = encode_pairs
         added["pair_start"] = datasets.Value("int32")
-    elif with_pairs:
-        encode = encode_joined
     return datasets.DatasetDict(
         {
             name: split.map(
-                encode, batched=True, features=datasets.Features({**split.features, **added}), desc="tokenizing"
+                encode_rows, batched=True, features=datasets.Features({**split.features, **added}), desc="tokenizing"
             )
             for name, split in corpus.items()
         }
@@ -70,45 +52,6 @@ def token_lengths(split: datasets.Dataset) -> np.ndarray:
 def auto_max_length(lengths: np.ndarray) -> int:
     """Mean + 2 standard deviations of `lengths` (rows,), rounded up, at most `MAX_LENGTH_LIMIT`."""
     return min(math.ceil(lengths.mean() + 2 * lengths.std()), MAX_LENGTH_LIMIT)
-
-
-# Of 510 tokens that are kept, so many come from the beginning. head_tail: Sun et al. 2019, "How to Fine-Tune BERT for
-# Text Classification?".
-HEADS = {"head": 510, "tail": 0, "head_tail": 128}
-
-
-@dataclass(frozen=True)
-class Truncation:
-    """Which tokens of a row longer than `max_length` are kept: some from its beginning, the others from its end.
-
-    Attributes:
-        max_length: tokens kept, special ones included.
-        first, last: special tokens in front and behind, which always stay.
-        heads: of 510 tokens between them, those from the beginning.
-    """
-
-    max_length: int
-    first: int
-    last: int
-    heads: int
-
-    @classmethod
-    def of(cls, how: str, max_length: int, tokenizer: PreTrainedTokenizerBase) -> "Truncation":
-        """`how` is head, tail or head_tail."""
-        mask = tokenizer("a", return_special_tokens_mask=True)["special_tokens_mask"]
-        return cls(max_length, _leading_ones(mask), _leading_ones(mask[::-1]), HEADS[how])
-
-    def head(self, start: np.ndarray) -> np.ndarray:
-        """Tokens kept from the beginning of rows (rows,) of which all before `start` (rows,) is to stay.
-
-        That is the first text of a pair: it stays whole as long as it is shorter than `max_length`.
-        """
-        content = self.max_length - start - self.last
-        return np.minimum(start + content * self.heads // 510, self.max_length - self.last)
-
-
-def _leading_ones(mask: list[int]) -> int:
-    return next((i for i, special in enumerate(mask) if not special), len(mask))
 
 
 class TokenRows(torch.utils.data.Dataset):
@@ -174,19 +117,29 @@ def _flatten(split: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tokenize_corpus(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, arguments: TextArguments, training_args: TrainingArguments
-) -> Rows:
-    """Token rows of every split, cut to `--max_length`."""
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    training_args: TrainingArguments,
+    *,
+    keep: str,
+    max_length: int | None,
+    limit: int | None = None,
+) -> tuple[Rows, Truncation]:
+    """Token rows of every split, and the rule that cut them.
+
+    Args:
+        keep: head, tail or head_tail.
+        max_length: tokens kept; None for `auto_max_length` of the training texts, but at most `limit`.
+    """
     with training_args.main_process_first(desc="tokenizing"):
         everything = corpus.splits if corpus.unlabelled is None else corpus.splits | {"unlabelled": corpus.unlabelled}
         splits = tokenize(everything, tokenizer)
     lengths = {name: token_lengths(split) for name, split in splits.items()}
-    limit = arguments.max_length
-    max_length = auto_max_length(lengths["train"]) if limit == "auto" else int(limit)
+    if max_length is None:
+        max_length = min(auto_max_length(lengths["train"]), limit or MAX_LENGTH_LIMIT)
+    truncation = Truncation.of(keep, max_length, tokenizer)
     covered = float((lengths["train"] <= max_length).mean())
     logger.info("max_length %d covers %.1f %% of the training texts", max_length, 100 * covered)
-    tokenizer.model_max_length = max_length  # saved with it: where predictions are cut
-    truncation = Truncation.of(arguments.truncation, max_length, tokenizer)
     token_types = "token_type_ids" in tokenizer.model_input_names
     rows = {
         name: TokenRows(
@@ -194,4 +147,4 @@ def tokenize_corpus(
         )
         for name, split in splits.items()
     }
-    return Rows(**rows, max_length=max_length, covered=covered, lengths=lengths)
+    return Rows(**rows, max_length=max_length, covered=covered, lengths=lengths), truncation

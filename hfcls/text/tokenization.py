@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -13,6 +14,8 @@ from hfcls.text.vocabulary import padding_and_unknown
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import BertTokenizer, PreTrainedTokenizerBase
+
+    from hfcls.models.truncation import Truncation
 
 Level = Literal["char", "word", "jieba", "rjieba"]
 Side = Literal["left", "right"]
@@ -192,6 +195,18 @@ def tokenizer_from_vocabulary(
     if level == "char":
         backend.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(tokenizer_object=backend, **settings)
+
+
+def cutting(tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> PreTrainedTokenizerBase:
+    """A copy of `tokenizer` that cuts as `truncation` does, as far as a tokenizer can, and is saved so.
+
+    It can keep beginning or end of single texts; of head_tail it has the length, and `truncation.noted` the rest.
+    """
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.model_max_length = truncation.max_length
+    tokenizer.truncation_side = "left" if truncation.keep == "tail" else "right"
+    tokenizer.init_kwargs["truncation_side"] = tokenizer.truncation_side  # only what is named here is saved
+    return tokenizer
 
 
 def _set_split(backend: Tokenizer, level: Literal["char", "word"], lowercase: bool) -> None:

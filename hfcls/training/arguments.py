@@ -5,6 +5,7 @@ at once.
 """
 
 import argparse
+import copy
 import difflib
 import math
 import os
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from hfcls.errors import InputError
 
@@ -74,6 +75,12 @@ class SharedArguments:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name} {value}: give a number of at least 1, or leave the flag out")
+
+    def to_evaluate(self, saved: str) -> Self:
+        """The same, for measuring the model in the folder `saved` instead of training one."""
+        arguments = copy.copy(self)  # not made anew: a flag that chose the model to train stays beside --evaluate_only
+        arguments.evaluate_only = saved
+        return arguments
 
 
 @dataclass
@@ -170,7 +177,10 @@ def parse(
     own_names = {f.name for f in fields(arguments_class)}
     own_given = argparse.Namespace(**{name: given.get(name) for name in own_names})
     values = {"output_dir": _default_output_dir(task, given), **SHARED_DEFAULTS, **_hardware_defaults(given)}
-    values |= defaults(own_given) | given
+    recipe_defaults = defaults(own_given)
+    if given.get("evaluate_only"):  # the recipe's way to make a model is not that of a model that was saved
+        recipe_defaults = {name: value for name, value in recipe_defaults.items() if name not in own_names}
+    values |= recipe_defaults | given
     optimization.settle(values, given)
     if "save_steps" not in given and "eval_steps" in values:
         values["save_steps"] = values["eval_steps"]  # the best checkpoint can only be one that was evaluated

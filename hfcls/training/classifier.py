@@ -9,7 +9,6 @@ import datasets
 import numpy as np
 from transformers import TrainingArguments
 
-from hfcls.errors import InputError
 from hfcls.inference.examples import classify_texts
 from hfcls.metrics.label_sets import LabelSets
 from hfcls.metrics.target import Target
@@ -56,15 +55,9 @@ class ClassifierSetup(Setup):
         """A Trainer with the traps of transformers 5 closed.
 
         Raises:
-            InputError: the model has no position for the last token of a row, its logits cannot be calibrated, or the
-                flags of the loss do not fit.
+            InputError: the logits of the model cannot be calibrated, or the flags of the loss do not fit.
         """
         model = self.model
-        positions = getattr(model.config, "max_position_embeddings", None)
-        if positions is not None and (self.rows.max_length or 0) > positions:
-            raise InputError(
-                f"--max_length {self.rows.max_length}: the model has {positions} positions; give at most that"
-            )
         if arguments.calibrate:
             validation = self.rows.validation
             check_scalable(model, self.collator([validation[row] for row in range(min(8, len(validation)))]))

@@ -69,7 +69,7 @@ def run(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args:
         fold_args.resume_from_checkpoint = last_complete_checkpoint(folder)
         setup = build(arguments, fold_args, _fold(corpus, pool, kept, held_out, training_args.seed))
         training.run(setup, arguments, fold_args, task=task)
-        _predict_own_test_rows(build, corpus, arguments, fold_args, setup.rows.max_length)
+        _predict_own_test_rows(build, corpus, arguments, fold_args)
     if training_args.process_index == 0:
         _summarise(build, corpus, arguments, training_args, folders, task)
 
@@ -100,18 +100,14 @@ def _fold(corpus: Corpus, pool: datasets.Dataset, kept: np.ndarray, held_out: np
     return replace(corpus, splits=datasets.DatasetDict(splits), unlabelled=None, repeated=None)
 
 
-def _reload(build: Build, corpus: Corpus, arguments, training_args, max_length: int | None = None) -> Setup:
+def _reload(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args: TrainingArguments) -> Setup:
     """The saved model of `training_args.output_dir`, and the rows of `corpus` as it reads them."""
-    arguments = copy.copy(arguments)
-    arguments.evaluate_only = training_args.output_dir
-    if max_length is not None:
-        arguments.max_length = str(max_length)
-    setup = build(arguments, training_args, replace(corpus))
+    setup = build(arguments.to_evaluate(training_args.output_dir), training_args, replace(corpus))
     return replace(setup, model=setup.model.to(training_args.device))
 
 
-def _predict_own_test_rows(build, corpus, arguments, fold_args, max_length) -> None:
-    setup = _reload(build, corpus, arguments, fold_args, max_length)
+def _predict_own_test_rows(build, corpus, arguments, fold_args) -> None:
+    setup = _reload(build, corpus, arguments, fold_args)
     trainer = setup.build_trainer(arguments, fold_args)
     trainer.use_full_precision()
     found = {"test": metrics.probabilities(trainer.predict(setup.rows.test).predictions)}

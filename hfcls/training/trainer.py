@@ -6,6 +6,7 @@ import math
 import numpy as np
 import transformers
 
+from hfcls.models.truncation import save_pipeline
 from hfcls.training import optimization
 from hfcls.training.sampling import LengthGroupedSampler
 
@@ -26,6 +27,11 @@ class ClassifierTrainer(transformers.Trainer):
     def __init__(self, *, schedule: str | None = None, **options):
         super().__init__(**options)
         self.schedule = schedule
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        super().save_model(output_dir, _internal_call)
+        if self.args.should_save:
+            save_pipeline(self.model.config, output_dir or self.args.output_dir)
 
     def create_scheduler(self, num_training_steps, optimizer=None):
         if self.schedule is None or self.lr_scheduler is not None:

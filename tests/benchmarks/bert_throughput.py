@@ -70,7 +70,7 @@ def main():
     training.start(training_args)
     corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
     tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=512)
-    rows = tokenize_corpus(corpus, tokenizer, arguments, training_args)
+    rows, _ = tokenize_corpus(corpus, tokenizer, training_args, keep="head", max_length=arguments.tokens_kept)
     padded = DatasetDict(train=corpus.splits["train"]).map(
         lambda batch: tokenizer(batch["text"], padding="max_length", truncation=True, max_length=128), batched=True
     )["train"]

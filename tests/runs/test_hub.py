@@ -464,7 +464,7 @@ def test_folders_without_a_model(tmp_path):
 @pytest.mark.parametrize("reference", ["gone.Model", "../model.Model", "/etc/model.Model", "a b.Model"])
 def test_code_that_is_not_in_the_folder(small, reference):
     (small / "config.json").write_text(json.dumps({"auto_map": {"AutoModel": reference}}), encoding="utf-8")
-    with pytest.raises(InputError, match="config.json: auto_map names .*, but there is no .*py beside it"):
+    with pytest.raises(InputError, match="config.json: names .*, but there is no .*py beside it"):
         files_to_push(small)
 
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from hfcls.metrics.one_label import OneLabel
+from hfcls.models.truncation import Truncation
 from hfcls.text.collator import PaddingCollator
-from hfcls.text.rows import TokenRows, Truncation, auto_max_length, token_lengths, tokenize
+from hfcls.text.rows import TokenRows, auto_max_length, token_lengths, tokenize
 from hfcls.text.tokenization import train_tokenizer, train_wordpiece_tokenizer
 
 TEXTS = ["股市今天上涨", "a short one", "足球 比赛 今晚 开始 直播", "", "房价下跌了吗?", "新手机明天发布,价格公布"]
@@ -51,10 +52,10 @@ def test_other_truncations_equal_slicing_the_words(split, tokenizer, how):
 
 
 def test_truncation_without_special_tokens():
-    truncation = Truncation(max_length=3, first=0, last=0, heads=170)
-    split = datasets.Dataset.from_dict({"input_ids": [[1, 2, 3, 4, 5], [6], [7, 8, 9, 10]], "label": [0, 1, 2]})
+    truncation = Truncation("head_tail", max_length=4, first=0, last=0)
+    split = datasets.Dataset.from_dict({"input_ids": [[1, 2, 3, 4, 5], [6], [*range(7, 16)]], "label": [0, 1, 2]})
     rows = TokenRows(split, truncation)
-    assert [row["input_ids"].tolist() for row in rows.__getitems__([0, 1, 2])] == [[1, 4, 5], [6], [7, 9, 10]]
+    assert [row["input_ids"].tolist() for row in rows.__getitems__([0, 1, 2])] == [[1, 3, 4, 5], [6], [7, 13, 14, 15]]
 
 
 def test_rows_of_a_selection_and_of_several_arrow_chunks(split, tokenizer):
