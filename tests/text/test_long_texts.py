@@ -1,0 +1,203 @@
+"""What is served is what was measured: texts over the limit, cut by every rule, through every way to ask a model."""
+
+import csv
+import json
+import os
+import random
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import ByteLevelBPETokenizer
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel, RobertaTokenizer
+
+from hfcls.inference.prediction import load_classifier
+from hfcls.models.truncation import Truncation
+from hfcls.text.tokenization import train_wordpiece_tokenizer
+
+ROOT = Path(__file__).parents[2]
+LABELS = ["high", "low"]
+WORDS = {
+    "en": "red green blue black white grey pink brown".split(),
+    "zh": "股市 足球 电影 手机 大学 房价 天气 游戏".split(),
+}
+LIMIT = 12
+
+# A name, and the flags that make the model.
+MODELS = {
+    "rnn_char_head": "--architecture text_rnn --hidden_size 4 --embedding_dim 4 --num_layers 1 --truncation head",
+    "rnn_word_tail": "--architecture text_rnn --hidden_size 4 --embedding_dim 4 --tokens word --truncation tail",
+    "rnn_jieba_head_tail": "--architecture text_rnn --hidden_size 4 --embedding_dim 4 --tokens jieba "
+    "--truncation head_tail",
+    "cnn_word_head": "--architecture text_cnn --embedding_dim 4 --tokens word --truncation head",
+    "cnn_jieba_tail": "--architecture text_cnn --embedding_dim 4 --tokens jieba --truncation tail",
+    "cnn_char_head_tail": "--architecture text_cnn --embedding_dim 4 --truncation head_tail",
+    "dpcnn_jieba_head": "--architecture dpcnn --embedding_dim 4 --tokens jieba --truncation head",
+    "dpcnn_char_tail": "--architecture dpcnn --embedding_dim 4 --truncation tail --padding_side left",
+    "dpcnn_word_head_tail": "--architecture dpcnn --embedding_dim 4 --tokens word --truncation head_tail",
+    "ngrams_char_head": "--architecture ngram_linear --min_count 1 --truncation head",
+    "ngrams_word_tail": "--architecture ngram_linear --min_count 1 --tokens word --truncation tail",
+    "ngrams_jieba_head_tail": "--architecture ngram_linear --min_count 1 --tokens jieba --truncation head_tail",
+    **{
+        f"{kind}_{keep}": f"--model_name_or_path {kind} --truncation {keep}"
+        for kind in ("bert", "roberta")
+        for keep in ("head", "tail", "head_tail")
+    },
+    "bert_pairs_head": "--model_name_or_path bert --text_pair_column below --truncation head",
+    "bert_pairs_head_tail": "--model_name_or_path bert --text_pair_column below --truncation head_tail",
+    "roberta_pairs_tail": "--model_name_or_path roberta --text_pair_column below --truncation tail",
+    "cnn_pairs_tail": "--architecture text_cnn --embedding_dim 4 --tokens word --text_pair_column below "
+    "--truncation tail",
+}
+SERVE = """
+import json, re, sys
+sys.modules["hfcls"] = None  # importing it raises ImportError, installed or not
+answers = {}
+for name, rows in json.load(sys.stdin).items():
+    example = re.search("```python\\n(.*?)```", open(f"{name}/README.md", encoding="utf-8").read(), re.DOTALL)[1]
+    *lines, call = example.strip().splitlines()
+    namespace = {}
+    exec("\\n".join(lines), namespace)
+    answers[name] = []
+    for text, pair in rows:
+        words = call.replace('"a text"', repr(text)).replace('"a second text"', repr(pair))
+        answer = eval(words, namespace)
+        answers[name].append(answer[0] if isinstance(answer, list) else answer)
+print(json.dumps(answers))
+"""
+
+
+def write_corpus(path: Path, language: str) -> None:
+    """Texts of which the first, a middle and the last word tell the class; second texts alike."""
+    draw = random.Random(0)
+    words = WORDS[language]
+
+    def text(label: int, length: int) -> str:
+        chosen = [draw.choice(words) for _ in range(length)]
+        for place in {0, length // 3, length - 1}:
+            chosen[place] = draw.choice(words[label * 4 : label * 4 + 4])
+        return (" " if language == "en" else "").join(chosen)
+
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "below", "label"])
+        for row in range(100):
+            label = row % 2
+            pair = "" if row % 7 == 0 else text(label, draw.choice([3, 40]))
+            writer.writerow([text(label, draw.choice([2, 9, 30, 60])), pair, LABELS[label]])
+
+
+def write_encoders(folder: Path) -> None:
+    """A BERT, and a RoBERTa with 34 positions, which hold 32 tokens; their weights are large, so texts differ."""
+    size = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1, "intermediate_size": 16}
+    texts = [" ".join(WORDS["en"])] * 3
+    torch.manual_seed(0)
+    tokenizer = train_wordpiece_tokenizer(texts, max_length=64)
+    BertModel(
+        BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, initializer_range=0.5, **size)
+    ).save_pretrained(folder / "bert")
+    tokenizer.save_pretrained(folder / "bert")
+    pieces = ByteLevelBPETokenizer()
+    pieces.train_from_iterator(
+        texts, 400, min_frequency=1, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False
+    )
+    pieces.save_model(str(folder))
+    tokenizer = RobertaTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    config = RobertaConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=34, initializer_range=0.5, type_vocab_size=1, **size
+    )
+    RobertaModel(config).save_pretrained(folder / "roberta")
+    tokenizer.save_pretrained(folder / "roberta")
+
+
+def run(flags: str, output_dir: Path, monkeypatch) -> dict:
+    """Runs the recipe in this process, in float32, and returns its results."""
+    recipe = str(ROOT / "recipes" / "text_classification.py")
+    shared = "--use_cpu --disable_tqdm True --bf16 False --learning_rate 2e-3 --report_to none"
+    monkeypatch.setattr(sys, "argv", [recipe, *flags.split(), *shared.split(), "--output_dir", str(output_dir)])
+    runpy.run_path(recipe, run_name="__main__")
+    return json.loads((output_dir / "all_results.json").read_text(encoding="utf-8"))
+
+
+def predictions(folder: Path) -> list[dict]:
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def data(name: str) -> str:
+    return "zh.csv" if "jieba" in name or "char" in name else "en.csv"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of a finished run for each of MODELS, and by name the test texts in the order of predictions.csv."""
+    folder = tmp_path_factory.mktemp("long")
+    write_encoders(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for language in WORDS:
+            write_corpus(Path(f"{language}.csv"), language)
+        for name, flags in MODELS.items():
+            run(f"--data_dir {data(name)} {flags} --max_length {LIMIT} --num_train_epochs 1", folder / name, patch)
+    return folder
+
+
+def rows_of(folder: Path, name: str) -> list[tuple[str, str]]:
+    """The test rows as text and second text, of which predictions.csv has both, joined."""
+    with (folder / data(name)).open(encoding="utf-8", newline="") as file:
+        known = [(row["text"], row["below"] if "pairs" in name else "") for row in csv.DictReader(file)]
+    by_joined = {f"{text}\n{pair}" if pair else text: (text, pair) for text, pair in known}
+    return [by_joined[row["text"]] for row in predictions(folder / name)]
+
+
+@pytest.fixture(scope="module")
+def served(trained):
+    """What the example of each card answers in a process without hfcls."""
+    given = {name: rows_of(trained, name) for name in MODELS}
+    process = subprocess.run(
+        [sys.executable, "-c", SERVE],
+        input=json.dumps(given),
+        cwd=trained,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(trained / "home"), "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_example_of_the_card_gives_the_predictions(trained, served, name):
+    rows = predictions(trained / name)
+    assert len(rows) == len(served[name]) >= 10
+    for row, answer in zip(rows, served[name], strict=True):
+        assert answer["label"] == row["prediction"]
+        assert answer["score"] == pytest.approx(float(row[answer["label"]]), abs=1e-4)
+
+
+def probabilities(classifier, rows) -> np.ndarray:
+    texts, pairs = zip(*rows, strict=True)
+    return classifier.probabilities(list(texts), pairs=list(pairs) if any(pairs) else None)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_predict_gives_the_predictions_and_the_cut_decides(trained, name):
+    expected = [[float(row[label]) for label in LABELS] for row in predictions(trained / name)]
+    classifier = load_classifier(str(trained / name))
+    rows = rows_of(trained, name)
+    np.testing.assert_allclose(probabilities(classifier, rows), expected, atol=1e-4)
+    others = [
+        Truncation.of(keep, LIMIT, classifier.tokenizer)
+        for keep in ("head", "tail", "head_tail")
+        if keep != classifier.truncation.keep
+    ]
+    for other in others:  # a cut elsewhere gives other numbers: the agreement above is one
+        from dataclasses import replace
+
+        wrong = probabilities(replace(classifier, truncation=other), rows)
+        assert np.abs(wrong - expected).max() > 1e-3
