@@ -4,7 +4,7 @@ Pictures are decoded as rows are read, and become pixels in the collator: both i
 a small corpus are decoded before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from transformers import BaseImageProcessor
 
-from hfcls.images.build import DRAWS, move
+from hfcls.images.augmentation import draw_transformations
+from hfcls.images.rows import augmented_pixel_values
 from hfcls.retrieval.corpus import RetrievalSplit
 from hfcls.text.collator import PaddingCollator
 from hfcls.text.rows import TokenRows
@@ -21,24 +22,29 @@ from hfcls.text.rows import TokenRows
 KEPT_BYTES = 2**29  # of resized pictures: more are decoded anew whenever they are needed
 
 
-class ImageRows(torch.utils.data.Dataset):
+class PoolImages(torch.utils.data.Dataset):
     """The pictures of a split, decoded when they are read; a small corpus once and for all, if `pixels` can resize."""
 
     def __init__(self, split: RetrievalSplit, pixels: "Pixels | None" = None):
         self.split = split
         self.resized = None
         if pixels is not None and len(self) * pixels.num_bytes <= KEPT_BYTES:
-            parts = [range(start, min(start + 64, len(self))) for start in range(0, len(self), 64)]
-            self.resized = np.concatenate([pixels.resize(split.decode(part)) for part in parts])
+            starts = range(0, len(self), 64)
+            decoded = (split.decode(range(start, min(start + 64, len(self)))) for start in starts)
+            self.resized = np.concatenate([pixels.resize(pictures) for pictures in decoded])
 
     def __len__(self) -> int:
         return len(self.split.images)
 
-    def __getitems__(self, rows: list[int]) -> dict:
-        return {"pictures": self.split.decode(rows) if self.resized is None else self.resized[rows]}
+    def __getitem__(self, row: int) -> dict:
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: Sequence[int]) -> list[dict]:
+        pictures = self.split.decode(rows) if self.resized is None else [self.resized[row] for row in rows]
+        return [{"picture": picture} for picture in pictures]
 
 
-class TextRows(torch.utils.data.Dataset):
+class PoolTexts(torch.utils.data.Dataset):
     """The texts of a split, as tokens."""
 
     def __init__(self, tokens: TokenRows):
@@ -47,15 +53,18 @@ class TextRows(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitems__(self, rows: list[int]) -> dict:
-        return {"texts": self.tokens.__getitems__(rows)}
+    def __getitem__(self, row: int) -> dict:
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: Sequence[int]) -> list[dict]:
+        return [{"text": text} for text in self.tokens.__getitems__(rows)]
 
 
 class PairRows(torch.utils.data.Dataset):
     """The pairs of a split: a picture with a text that describes it, once for each such text.
 
-    With a `seed`, every pair carries the numbers (DRAWS,) that the movement of its picture follows from, drawn anew for
-    each epoch from (seed, epoch) alone. `pixels` is of `ImageRows`.
+    With a `seed`, every pair carries the numbers that the augmentation of its picture follows from. `pixels` is that of
+    `PoolImages`.
     """
 
     def __init__(
@@ -63,46 +72,56 @@ class PairRows(torch.utils.data.Dataset):
     ):
         self.pairs = split.pairs
         self.wordings = split.wordings
-        self.images = ImageRows(split, pixels)
-        self.texts = TextRows(tokens)
+        self.images = PoolImages(split, pixels)
+        self.texts = PoolTexts(tokens)
         self.seed = seed
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the sampler of `ClassifierTrainer` at the start of every epoch, a resumed one included."""
         if self.seed is not None:
-            random = np.random.default_rng([self.seed, epoch])
-            self.draws = random.uniform(-1, 1, (len(self), DRAWS)).astype(np.float32)
+            self.draws = draw_transformations(self.seed, epoch, len(self))
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitems__(self, rows: list[int]) -> dict:
+    def __getitem__(self, row: int) -> dict:
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: list[int]) -> list[dict]:
         image_rows, text_rows = self.pairs[rows].T
-        batch = {"image_rows": image_rows, "wordings": self.wordings[text_rows]}
-        batch |= self.images.__getitems__(image_rows) | self.texts.__getitems__(text_rows)
-        return batch if self.seed is None else batch | {"draws": self.draws[rows]}
+        contents = zip(self.images.__getitems__(image_rows), self.texts.__getitems__(text_rows), strict=True)
+        described = zip(contents, image_rows, self.wordings[text_rows], strict=True)
+        batch = [
+            picture | text | {"image_row": image_row, "wording": wording}
+            for (picture, text), image_row, wording in described
+        ]
+        if self.seed is not None:
+            for row, draws in zip(batch, self.draws[rows], strict=True):
+                row["draws"] = draws
+        return batch
 
 
 @dataclass
 class RetrievalCollator:
-    """Makes what the rows above give the model's: `pixel_values` (B, 3, S, S), `input_ids` and `attention_mask` (B, L),
-    and for pairs `image_rows` and `wordings` (B,), which say what describes what.
+    """Makes a list of the rows above the model's batch: `pixel_values` (B, 3, S, S), `input_ids` and `attention_mask`
+    (B, L), and for pairs `image_rows` and `wordings` (B,), which say what describes what.
 
     Texts are padded to the longest of the batch.
     """
 
-    to_pixel_values: Callable[[list[Image.Image] | np.ndarray], torch.Tensor]
+    to_pixel_values: Callable[[list[Image.Image] | list[np.ndarray]], torch.Tensor]
     pad: PaddingCollator
 
-    def __call__(self, batch: dict) -> dict[str, torch.Tensor]:
-        inputs = {name: torch.from_numpy(batch[name]) for name in ("image_rows", "wordings") if name in batch}
-        if "pictures" in batch:
-            inputs["pixel_values"] = self.to_pixel_values(batch["pictures"])
-        if "draws" in batch:
-            inputs["pixel_values"] = move(inputs["pixel_values"], torch.from_numpy(batch["draws"]))
-        if "texts" in batch:
-            inputs |= self.pad(batch["texts"])
+    def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        inputs = {}
+        if "image_row" in rows[0]:
+            inputs["image_rows"] = torch.tensor([row["image_row"] for row in rows])
+            inputs["wordings"] = torch.tensor([row["wording"] for row in rows])
+        if "picture" in rows[0]:
+            inputs["pixel_values"] = augmented_pixel_values(rows, self.to_pixel_values)
+        if "text" in rows[0]:
+            inputs |= self.pad([row["text"] for row in rows])
         return inputs
 
 
@@ -134,8 +153,9 @@ class Pixels:
         """(B, S, S, 3) uint8."""
         return np.stack([np.asarray(picture.resize(self.size, self.resample)) for picture in pictures])
 
-    def __call__(self, pictures: list[Image.Image] | np.ndarray) -> torch.Tensor:
-        resized = pictures if isinstance(pictures, np.ndarray) else self.resize(pictures)
+    def __call__(self, pictures: list[Image.Image] | list[np.ndarray]) -> torch.Tensor:
+        """(B, 3, S, S) float32 of pictures, or of what `resize` made of them."""
+        resized = np.stack(pictures) if isinstance(pictures[0], np.ndarray) else self.resize(pictures)
         pixels = torch.from_numpy(resized).permute(0, 3, 1, 2)
         return pixels.to(torch.float32, memory_format=torch.contiguous_format).mul_(self.scale).sub_(self.shift)
 

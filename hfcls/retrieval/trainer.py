@@ -14,7 +14,7 @@ from transformers.trainer_utils import speed_metrics
 from hfcls.metrics.retrieval import recall, search
 from hfcls.retrieval.contrastive import MAX_LOGIT_SCALE, RandomState, contrastive_loss, gather
 from hfcls.retrieval.corpus import RetrievalSplit
-from hfcls.retrieval.rows import ImageRows, TextRows
+from hfcls.retrieval.rows import PoolImages, PoolTexts
 from hfcls.text.rows import TokenRows
 from hfcls.training.trainer import ClassifierTrainer
 
@@ -109,7 +109,7 @@ class RetrievalTrainer(ClassifierTrainer):
         (`image_to_text_`), and the loss of random batches of pairs. Without any pair, there is only the speed.
         """
         begun = time.time()
-        image_features, text_features = self._encode(ImageRows(pool.split)), self._encode(TextRows(pool.tokens))
+        image_features, text_features = self._encode(PoolImages(pool.split)), self._encode(PoolTexts(pool.tokens))
         images, texts = search(text_features, image_features), search(image_features, text_features)
         described = pool.split.annotated
         metrics = {}
@@ -130,10 +130,10 @@ class RetrievalTrainer(ClassifierTrainer):
         positives = self.relations(image_rows[:, None], wordings[None])
         return contrastive_loss(image_features, text_features, logit_scale, positives)
 
-    def _encode(self, rows: ImageRows | TextRows) -> torch.Tensor:
+    def _encode(self, rows: PoolImages | PoolTexts) -> torch.Tensor:
         """Features of unit length of all rows in their order, (rows, D) float32, in the memory of the CPU."""
         model = self.accelerator.unwrap_model(self.model).eval()
-        of_images = isinstance(rows, ImageRows)
+        of_images = isinstance(rows, PoolImages)
         features = []
         for inputs in self.get_test_dataloader(rows):
             inputs = self._prepare_inputs(inputs)

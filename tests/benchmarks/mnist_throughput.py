@@ -20,8 +20,8 @@ import transformers
 from hfcls.training.classifier import ClassifierSetup
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from hfcls.images import build as images  # noqa: E402
 from hfcls.images.arguments import ImageArguments  # noqa: E402
+from hfcls.images.rows import ImageCollator, ImageRows, pixel_values_by  # noqa: E402
 from hfcls.models.image_cnn import (  # noqa: E402
     ImageCNNConfig,
     ImageCNNForImageClassification,
@@ -78,9 +78,9 @@ def recipe(pixels: np.ndarray, labels: np.ndarray, steps: int, augment: str) -> 
             defaults=lambda given: {},
             argv=f"{flags} --disable_tqdm True".split(),
         )
-        rows = images.ImageRows(pixels, labels, seed=training_args.seed if arguments.augment else None)
+        rows = ImageRows(pixels, labels, seed=training_args.seed if arguments.augment else None)
         processor = ImageCNNImageProcessor()
-        collator = images.ImageCollator(processor.normalize_pixels)
+        collator = ImageCollator(pixel_values_by(processor))
         setup = ClassifierSetup(None, processor, Rows(rows, rows, rows), collator, network(), "CNN")
         trainer = setup.build_trainer(arguments, training_args)
         clock = Clock()

@@ -19,7 +19,8 @@ from transformers import (
 
 from hfcls.errors import InputError
 from hfcls.images.arguments import ImageArguments
-from hfcls.images.build import DRAWS, ImageCollator, ImageRows, move
+from hfcls.images.augmentation import DRAWS, transform_affine
+from hfcls.images.rows import ImageCollator, ImageRows, pixel_values_by
 from hfcls.models.image_cnn import ImageCNNImageProcessor
 from hfcls.runs.hub import files_to_push
 from hfcls.training.arguments import parse
@@ -73,6 +74,14 @@ def test_recipe(tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose([one["score"] for one in answer], [one["score"] for one in expected], rtol=0, atol=1e-6)
 
 
+def test_calibrated(tmp_path, monkeypatch):
+    flags = "--max_train_samples 200 --max_eval_samples 60 --max_test_samples 20 --num_train_epochs 1 --calibrate"
+    run("mnist_cnn.py", flags, tmp_path / "out", monkeypatch)
+    temperature = json.loads((tmp_path / "out" / "run.json").read_text())["temperature"]
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["calibrated_temperature"] == temperature != 1
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
 def test_processor_takes_any_picture(mode):
     processor = ImageCNNImageProcessor()
@@ -97,13 +106,15 @@ def test_processor_gives_what_training_saw():
         pixel_values = processor(image, return_tensors="pt")["pixel_values"]
         torch.testing.assert_close(pixel_values, expected[None, None])
     rows = ImageRows(array[None, None], np.array([7]))
-    batch = ImageCollator(processor.normalize_pixels)(rows.__getitems__([0]))
-    torch.testing.assert_close(batch["pixel_values"], expected[None, None])
+    for batch in (rows.__getitems__([0]), [rows[0]]):  # as a DataLoader asks, and as anyone does
+        collated = ImageCollator(pixel_values_by(processor))(batch)
+        torch.testing.assert_close(collated["pixel_values"], expected[None, None])
+        assert collated["labels"].tolist() == [7]
 
 
 def test_no_draws_leave_a_picture_as_it_is():
     pixel_values = torch.randn(3, 2, 20, 31)
-    torch.testing.assert_close(move(pixel_values, torch.zeros(3, DRAWS)), pixel_values, atol=1e-5, rtol=0)
+    torch.testing.assert_close(transform_affine(pixel_values, torch.zeros(3, DRAWS)), pixel_values, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(80, 80), (60, 100)])
@@ -112,10 +123,10 @@ def test_rotation_and_shift_against_pillow(size):
     y, x = np.mgrid[:height, :width]
     image = (255 * np.exp(-((y - height * 0.45) ** 2 / 90 + (x - width * 0.55) ** 2 / 200))).astype(np.uint8)
     pixel_values = torch.from_numpy(image).float()[None, None]
-    rotated = move(pixel_values, torch.tensor([[1.0, 0, 0, 0, 0, 0]]))[0, 0]
+    rotated = transform_affine(pixel_values, torch.tensor([[1.0, 0, 0, 0, 0, 0]]))[0, 0]
     expected = Image.fromarray(image).rotate(12, Image.Resampling.BILINEAR)
     assert np.abs(rotated.numpy() - np.asarray(expected, dtype=float))[8:-8, 8:-8].max() < 6
-    shifted = move(pixel_values, torch.tensor([[0, 1.0, 0, 0, 0, 0]]))[0, 0]
+    shifted = transform_affine(pixel_values, torch.tensor([[0, 1.0, 0, 0, 0, 0]]))[0, 0]
     pixels = 0.08 * width
     expected = Image.fromarray(image).transform(
         (width, height), Image.Transform.AFFINE, (1, 0, pixels, 0, 1, 0), Image.Resampling.BILINEAR
@@ -127,13 +138,13 @@ def test_augmentation_follows_from_seed_and_epoch():
     rows = [ImageRows(np.zeros((10, 1, 4, 4), np.uint8), np.zeros(10), seed=seed) for seed in (1, 1, 2)]
     for each in rows:
         each.set_epoch(3)
-    first = rows[0].__getitems__([4, 2])["draws"]
-    np.testing.assert_array_equal(first, rows[1].__getitems__([2, 4])["draws"][::-1])
-    assert not np.allclose(first, rows[2].__getitems__([4, 2])["draws"])
+    first = rows[0][4]["draws"]
+    np.testing.assert_array_equal(first, rows[1].__getitems__([2, 4])[1]["draws"])
+    assert not np.allclose(first, rows[1][2]["draws"]) and not np.allclose(first, rows[2][4]["draws"])
     rows[0].set_epoch(4)
-    assert not np.allclose(first, rows[0].__getitems__([4, 2])["draws"])
-    assert np.abs(first).max() <= 1 and first.shape == (2, DRAWS)
-    assert "draws" not in ImageRows(np.zeros((1, 1, 4, 4)), np.zeros(1)).__getitems__([0])
+    assert not np.allclose(first, rows[0][4]["draws"])
+    assert np.abs(first).max() <= 1 and first.shape == (DRAWS,)
+    assert "draws" not in ImageRows(np.zeros((1, 1, 4, 4)), np.zeros(1))[0]
 
 
 def test_augmentation_refuses_workers_that_never_hear_of_an_epoch(tmp_path):
