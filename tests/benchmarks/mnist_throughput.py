@@ -13,11 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import datasets
 import numpy as np
 import torch
 import transformers
-
-from hfcls.training.classifier import ClassifierSetup
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from hfcls.images.arguments import ImageArguments  # noqa: E402
@@ -27,10 +26,15 @@ from hfcls.models.image_cnn import (  # noqa: E402
     ImageCNNForImageClassification,
     ImageCNNImageProcessor,
 )
-from hfcls.text.rows import Rows  # noqa: E402
 from hfcls.training.arguments import parse  # noqa: E402
+from hfcls.training.classifier import ClassifierSetup  # noqa: E402
+from hfcls.training.setup import Corpus, Rows  # noqa: E402
 
 ROWS, BATCH_SIZE = 8000, 64
+
+
+DIGITS = datasets.Features({"label": datasets.ClassLabel(names=list("0123456789"))})
+CORPUS = Corpus("random pixels", "random", None, {"train": datasets.Dataset.from_dict({"label": []}, DIGITS)})
 
 
 class Clock(transformers.TrainerCallback):
@@ -81,7 +85,7 @@ def recipe(pixels: np.ndarray, labels: np.ndarray, steps: int, augment: str) -> 
         rows = ImageRows(pixels, labels, seed=training_args.seed if arguments.augment else None)
         processor = ImageCNNImageProcessor()
         collator = ImageCollator(pixel_values_by(processor))
-        setup = ClassifierSetup(None, processor, Rows(rows, rows, rows), collator, network(), "CNN")
+        setup = ClassifierSetup(CORPUS, processor, Rows(rows, rows, rows), collator, network(), "CNN")
         trainer = setup.build_trainer(arguments, training_args)
         clock = Clock()
         trainer.add_callback(clock)
