@@ -10,6 +10,7 @@ import logging
 import pkgutil
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -86,7 +87,7 @@ def load(
         return tokenizer, _classifier(AutoModelForSequenceClassification, name_or_path, labels)
     except InputError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         if "trust_remote_code" in str(error):
             raise InputError(f"{name_or_path}: brings code of its own, which hfcls does not run") from error
         reason = str(error).strip().splitlines()[0]
@@ -145,18 +146,17 @@ def _classifier(auto_class: type, name_or_path: str, labels: list[str] | None) -
         name_or_path,
         config=config,
         trust_remote_code=False,
-        ignore_mismatched_sizes=labels is not None,  # a head for other classes
+        ignore_mismatched_sizes=True,  # a head for other classes; what else does not fit is refused below
         output_loading_info=True,
     )
+    mismatched = {entry[0] for entry in loading["mismatched_keys"]}
+    head = set() if labels is None else _head(model)
+    if mismatched - head:
+        name = min(mismatched - head)
+        raise InputError(f"{name_or_path}: config.json and weights disagree on the shape of {name}: fetch it again")
     if labels is None:
         check_trained(name_or_path, loading["missing_keys"])
         return model
-    head = _head(model)
-    mismatched = {entry[0] for entry in loading["mismatched_keys"]}
-    if mismatched - head:
-        raise InputError(
-            f"{name_or_path}: config.json and weights disagree on {min(mismatched - head)}: fetch it again"
-        )
     if saved_labels != labels and not head & (loading["missing_keys"] | mismatched):
         # As many classes, but others: transformers keeps the head and puts the new names on it.
         fresh = type(model)(config).state_dict()

@@ -7,17 +7,21 @@ import random
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tokenizers import ByteLevelBPETokenizer
-from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel, RobertaTokenizer
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel, RobertaTokenizer, pipeline
 
 from hfcls.inference.prediction import load_classifier
-from hfcls.models.truncation import Truncation
-from hfcls.text.tokenization import train_wordpiece_tokenizer
+from hfcls.models.truncation import Truncation, encode
+from hfcls.runs.hub import files_to_push
+from hfcls.text.arguments import BaselineArguments
+from hfcls.text.tokenization import train_tokenizer, train_wordpiece_tokenizer
+from hfcls.training.arguments import parse
 
 ROOT = Path(__file__).parents[2]
 LABELS = ["high", "low"]
@@ -197,7 +201,120 @@ def test_predict_gives_the_predictions_and_the_cut_decides(trained, name):
         if keep != classifier.truncation.keep
     ]
     for other in others:  # a cut elsewhere gives other numbers: the agreement above is one
-        from dataclasses import replace
-
         wrong = probabilities(replace(classifier, truncation=other), rows)
         assert np.abs(wrong - expected).max() > 1e-3
+
+
+SOME = ["rnn_jieba_head_tail", "ngrams_word_tail", "roberta_tail", "bert_pairs_head_tail"]
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_evaluate_only_measures_what_was_saved(trained, name, monkeypatch, capsys):
+    monkeypatch.chdir(trained)
+    flags = f"--data_dir {data(name)} --evaluate_only {name}"
+    if "pairs" in name:
+        flags += " --text_pair_column below"
+    again = run(flags, trained / f"{name}_again", monkeypatch)
+    before = json.loads((trained / name / "all_results.json").read_text(encoding="utf-8"))
+    assert again["test_loss"] == pytest.approx(before["test_loss"], abs=1e-6)
+    expected = predictions(trained / name)
+    assert predictions(trained / f"{name}_again") == expected
+    printed = capsys.readouterr().out.partition("reloaded from")[2].splitlines()[1:4]
+    assert [line.split()[:2] for line in printed] == [
+        [row["prediction"], f"{float(row[row['prediction']]):.3f}"] for row in expected[:3]
+    ]
+
+
+def test_a_flag_that_is_given_counts_more_than_what_was_saved(trained, monkeypatch, caplog):
+    monkeypatch.chdir(trained)
+    flags = "--data_dir en.csv --evaluate_only ngrams_word_tail"
+    other = run(f"{flags} --truncation head --max_length 8", trained / "other", monkeypatch)
+    before = json.loads((trained / "ngrams_word_tail" / "all_results.json").read_text(encoding="utf-8"))
+    assert abs(other["test_loss"] - before["test_loss"]) > 1e-3
+    assert "measured on the head of 8 tokens, where the saved model reads the tail of 12" in caplog.text
+
+
+def test_what_a_recipe_does_by_default_counts_less(tmp_path):
+    arguments, _ = parse(
+        BaselineArguments,
+        task="test",
+        description="",
+        defaults=lambda given: {"max_length": "256", "truncation": "head_tail", "learning_rate": 0.5},
+        argv=["--evaluate_only", "saved", "--output_dir", str(tmp_path / "out")],
+    )
+    assert (arguments.max_length, arguments.truncation) == (None, None)
+    arguments, training_args = parse(
+        BaselineArguments,
+        task="test",
+        description="",
+        defaults=lambda given: {"max_length": "256", "truncation": "head_tail", "learning_rate": 0.5},
+        argv=["--output_dir", str(tmp_path / "out")],
+    )
+    assert (arguments.max_length, arguments.truncation, training_args.learning_rate) == ("256", "head_tail", 0.5)
+
+
+@pytest.mark.parametrize("length", ["12", "auto"])
+def test_folds_are_asked_as_they_were_trained(trained, length, monkeypatch):
+    monkeypatch.chdir(trained)
+    flags = "--data_dir en.csv --architecture ngram_linear --min_count 1 --tokens word --truncation tail --num_folds 2"
+    folder = trained / f"folds_{length}"
+    run(f"{flags} --max_length {length} --num_train_epochs 1", folder, monkeypatch)
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    for fold in (folder / "fold_1", folder / "fold_2"):
+        saved = load_classifier(str(fold)).probabilities(texts)
+        np.testing.assert_allclose(np.load(fold / "probabilities.npz")["test"], saved, atol=1e-4)
+
+
+def test_positions_that_a_roberta_does_not_have(trained, monkeypatch, capsys):
+    """Of 34 positions, two are not for tokens."""
+    monkeypatch.chdir(trained)
+    flags = "--data_dir en.csv --model_name_or_path roberta --num_train_epochs 1"
+    with pytest.raises(SystemExit):
+        run(f"{flags} --max_length 33", trained / "too_long", monkeypatch)
+    assert "error: --max_length 33: the model has 32 positions; give at most that" in capsys.readouterr().err
+    run(f"{flags} --max_length auto", trained / "auto", monkeypatch)
+    assert json.loads((trained / "auto" / "run.json").read_text(encoding="utf-8"))["data"]["max_length"] == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"), [("bert_tail", False), ("bert_head_tail", True), ("bert_pairs_head", True)]
+)
+def test_the_pipeline_goes_where_the_model_goes(trained, tmp_path, name, needed):
+    folders = [trained / name, *(trained / name).glob("checkpoint-*")]
+    assert len(folders) > 1
+    assert all((folder / "truncation.py").is_file() == needed for folder in folders)
+    assert ((trained / name / "truncation.py") in files_to_push(trained / name)) == needed
+    classify = pipeline("text-classification", model=str(trained / name), trust_remote_code=True)
+    classify.save_pretrained(tmp_path)
+    rows = [{"text": "red green " * 20, "text_pair": "blue " * 9 + "black " * 9}] if "pairs" in name else ["red " * 9]
+    again = pipeline("text-classification", model=str(tmp_path), trust_remote_code=True)
+    assert again(rows, truncation=True) == classify(rows, truncation=True)
+
+
+def test_without_consent_the_saved_pipeline_is_refused_not_replaced(trained):
+    with pytest.raises(ValueError, match="trust_remote_code=True"):
+        pipeline("text-classification", model=str(trained / "bert_head_tail"))
+
+
+def test_the_pipeline_takes_what_callers_usually_give(trained):
+    classify = pipeline("text-classification", model=str(trained / "bert_head_tail"), trust_remote_code=True)
+    text = " ".join(WORDS["en"] * 6)
+    cut = classify(text)[0]["score"]
+    assert classify(text, truncation=True, max_length=512, padding=True)[0]["score"] == cut
+    assert classify([text, "red"], batch_size=2, top_k=None)[0][0]["score"] == pytest.approx(cut, abs=1e-6)
+    rule = Truncation.saved_in(classify.model.config, classify.tokenizer)
+    assert len(classify.preprocess(text)["input_ids"][0]) == rule.max_length == LIMIT
+    assert len(classify.preprocess(text, max_length=5)["input_ids"][0]) == 5
+    assert len(classify.preprocess(text, truncation=False)["input_ids"][0]) == 50
+
+
+@pytest.mark.parametrize("level", ["char", "word", "jieba", "wordpiece"])
+def test_a_second_text_of_white_space_is_no_second_text(level):
+    texts = ["red green", "股市"]
+    if level == "wordpiece":
+        tokenizer = train_wordpiece_tokenizer(texts * 3, max_length=12)
+    else:
+        tokenizer = train_tokenizer(texts, level=level, vocab_size=None, max_length=12)
+    rows, starts = encode(tokenizer, texts, [" ", ""])
+    assert starts is None or starts == [len(row) for row in rows]
