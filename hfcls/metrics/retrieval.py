@@ -1,11 +1,9 @@
 """Searching a pool by cosine, and how often that finds what is wanted."""
 
-from dataclasses import dataclass, field
-
 import torch
 
-KS = (1, 5, 10)
-RECALLS = (*(f"recall_at_{k}" for k in KS), "mean_recall")
+from hfcls.metrics.pairs import KS
+
 QUERIES, POOL = 1024, 8192  # searched at once: 32 MB of scores
 
 
@@ -37,14 +35,3 @@ def recall(hits: torch.Tensor) -> dict[str, float]:
     """
     values = {f"recall_at_{k}": hits[:, :k].any(dim=1).double().mean().item() for k in KS}
     return values | {"mean_recall": sum(values.values()) / len(KS)}
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """The target of retrieval: pictures and the texts that describe them. There are no classes."""
-
-    names: list[str] = field(default_factory=list)
-
-    kind = "pairs"
-    problem_type = None
-    printed = (*RECALLS, *(f"image_to_text_{name}" for name in RECALLS), "loss")

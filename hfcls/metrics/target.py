@@ -4,7 +4,7 @@ import numpy as np
 
 from hfcls.metrics.label_sets import LabelSets
 from hfcls.metrics.one_label import OneLabel
-from hfcls.metrics.retrieval import Pairs
+from hfcls.metrics.pairs import Pairs
 
 Target = OneLabel | LabelSets | Pairs
 

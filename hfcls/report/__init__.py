@@ -5,8 +5,15 @@ from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.report import page, retrieval
+from hfcls.runs.record import read_record
 
 __all__ = ["write_comparison", "write_report"]
+
+_KINDS = {
+    "one_label": "has one class a row",
+    "label_sets": "has several labels a row",
+    "pairs": "searches pictures",
+}
 
 
 def write_report(folder: str | Path) -> Path:
@@ -15,35 +22,33 @@ def write_report(folder: str | Path) -> Path:
     Raises:
         InputError: a file of the run is missing or torn, or its numbers contradict each other.
     """
-    return retrieval.write_retrieval_report(folder) if _is_retrieval(folder) else page.write_report(folder)
+    of_retrieval = read_record(folder).target == "pairs"
+    return retrieval.write_retrieval_report(folder) if of_retrieval else page.write_report(folder)
 
 
 def write_comparison(folders: Sequence[str | Path], path: str | Path) -> tuple[Path, str]:
-    """Writes the page of finished runs, all of classifiers or all of retrieval.
+    """Writes the page of finished runs of one kind.
 
     Returns:
         Its path, and its tables in Markdown.
 
     Raises:
-        InputError: runs of both kinds, one that cannot be read or compared, or the page cannot be written.
+        InputError: runs of several kinds, one that cannot be read or compared, or the page cannot be written.
     """
-    from hfcls.report import (
-        comparison,
-        comparison_page,
-        comparison_parts,
-        retrieval_comparison,
-        retrieval_comparison_page,
-    )
+    from hfcls.report import comparison, comparison_page, retrieval_comparison, retrieval_comparison_page
 
-    kinds = {_is_retrieval(folder): folder for folder in folders}
+    kinds = {read_record(folder).target: folder for folder in folders}
     if len(kinds) > 1:
-        raise InputError(f"{kinds[True]} searches pictures, {kinds[False]} classifies: compare runs of one kind")
-    if True in kinds:
+        one, other, *_ = (f"{folder} {_KINDS[kind]}" for kind, folder in kinds.items())
+        raise InputError(f"{one}, {other}: compare runs of one kind")
+    if "pairs" in kinds:
         found, written = retrieval_comparison.compare(folders), retrieval_comparison_page
     else:
         found, written = comparison.compare(folders), comparison_page
-    return comparison_parts.write_page(written.render(found), path), written.markdown(found)
-
-
-def _is_retrieval(folder: str | Path) -> bool:
-    return (Path(folder) / retrieval.EXAMPLES).exists()
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(written.render(found), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    return path, written.markdown(found)

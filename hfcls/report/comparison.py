@@ -1,110 +1,117 @@
 """Finished runs side by side: what differs in their settings, how well they do, and whether that is more than luck."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from hfcls.errors import InputError
 from hfcls.metrics.mcnemar import mcnemar
 from hfcls.report.differences import SeedGroup, describe, differing, distinct, seed_groups
+from hfcls.report.label_scores import LabelSetScores, compute_label_scores
+from hfcls.report.ranking import ComparedRun, Criterion, rank
 from hfcls.report.run import Run, load_run
 from hfcls.report.scores import Scores, check_agreement, compute_scores
 
 METRICS = ("accuracy", "f1", "roc_auc")
 
 
-@dataclass(frozen=True)
-class Compared:
-    """One run: `about` is its run.json, `results` all_results.json, `history` the Trainer's log or None.
+@dataclass(frozen=True, kw_only=True)
+class Compared(ComparedRun):
+    """One run of a classifier.
 
-    `settings` has a value for each of the comparison's; `test_rows` is equal where texts and labels of the test rows
-    are; `correct` is (rows,). `p_value` is McNemar's against the best run; where it is None, `refusal` says why, and is
-    empty for the best itself.
+    Attributes:
+        scores: of the test rows.
+        correct: (rows,) whether each test row is right: its class, or all of its labels.
+        p_value: McNemar's against the chosen run; None for that run itself, where none is chosen, and where the test
+            rows are others.
     """
 
-    name: str
-    about: dict
-    results: dict
-    history: list[dict] | None
-    scores: Scores
-    settings: dict[str, object]
-    test_rows: str
+    scores: Scores | LabelSetScores
     correct: np.ndarray
     p_value: float | None = None
-    refusal: str = ""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`runs` with the most accurate first, the names of the `settings` that differ between them, and `groups` of runs
-    that differ in the seed, the highest mean accuracy first. `best` is the most accurate of the runs measured on the
-    test rows that most of them share.
+    """Runs side by side.
+
+    Attributes:
+        runs: the best by validation first, those that are not ranked last.
+        settings: names of those that differ between the runs.
+        groups: runs that differ in the seed, the best mean of the validation score first.
+        criterion: what they are ranked by, None where no run has a validation score.
+        chosen: the best by validation, None where no run is ranked.
     """
 
     runs: list[Compared]
     settings: list[str]
     groups: list[SeedGroup]
-    best: Compared
+    criterion: Criterion | None
+    chosen: Compared | None
 
 
-def compare(folders: list[str | Path]) -> Comparison:
-    """Reads finished runs.
+def compare(folders: Sequence[str | Path]) -> Comparison:
+    """Reads finished runs of classifiers, all with one class a row or all with several labels.
 
     Raises:
         InputError: a run is given twice, or one of its files is missing, torn or stale.
     """
     runs = [_read(name, path) for name, path in distinct(folders).items()]
-    runs.sort(key=lambda one: one.scores.accuracy, reverse=True)
     settings = differing([one.settings for one in runs])
     runs = [replace(one, settings={name: one.settings.get(name) for name in settings}) for one in runs]
-    most_shared = max(runs, key=lambda one: sum(other.test_rows == one.test_rows for other in runs)).test_rows
-    best = next(one for one in runs if one.test_rows == most_shared)
-    runs = [_tested(one, best) for one in runs]
-    groups = seed_groups(runs, METRICS, lambda one, metric: getattr(one.scores, metric))
-    return Comparison(runs, settings, groups, best)
+    runs, criterion = rank(runs, _difference)
+    chosen = None if runs[0].unranked else runs[0]
+    if chosen is not None:
+        runs = [chosen, *(_tested(one, chosen) for one in runs[1:])]
+    groups = seed_groups(runs, criterion, METRICS, lambda one, metric: getattr(one.scores, metric))
+    return Comparison(runs, settings, groups, criterion, chosen)
 
 
 def _read(name: str, folder: Path) -> Compared:
     run = load_run(folder)
-    if run.about["multi_label"]:
-        raise InputError(f"{folder}: has several labels a row; runs with one class a row can be compared")
-    scores = compute_scores(run.predictions, run.classes)
+    several = run.record.target == "label_sets"
+    scores = (compute_label_scores if several else compute_scores)(run.predictions, run.classes)
     check_agreement(run, scores)
+    right = run.predictions.labels == run.predictions.predicted
     # Texts, probabilities and ROC curves are dropped here: of sixty runs they would not fit into memory.
     return Compared(
         name=name,
-        about=run.about,
+        record=run.record,
         results=run.results,
         history=run.history,
-        scores=replace(scores, classes=[]),
-        settings=describe(run.about),
+        settings=describe(run.record),
         test_rows=_digest(run),
-        correct=run.predictions.labels == run.predictions.predicted,
+        scores=replace(scores, classes=[]),
+        correct=right.all(axis=1) & run.predictions.known if several else right,
     )
 
 
 def _digest(run: Run) -> str:
     """A fingerprint of texts and labels of the test rows, in their order."""
+    from hfcls.metrics.target import target_of  # not needed to import hfcls.report
+
+    cells = target_of(run.record.target, run.classes).label_cells(run.predictions.labels)
     digest = hashlib.sha256(run.predictions.column.encode())
-    for text, label in zip(run.predictions.texts, run.predictions.labels, strict=True):
-        for part in (text, run.classes[label]):
+    for text, label in zip(run.predictions.texts, cells, strict=True):
+        for part in (text, label):
             content = part.encode("utf-8", "surrogatepass")
             digest.update(b"%d:%b" % (len(content), content))
     return digest.hexdigest()
 
 
-def _tested(one: Compared, best: Compared) -> Compared:
-    if one is best:
-        return one
-    if one.test_rows == best.test_rows:
-        return replace(one, p_value=mcnemar(one.correct, best.correct))
-    classes, best_classes = set(one.about["labels"]), set(best.about["labels"])
-    if classes != best_classes:
-        absent, other = sorted(best_classes - classes), sorted(classes - best_classes)
-        parts = [f"without {', '.join(absent)}"] * bool(absent) + [f"with {', '.join(other)}"] * bool(other)
-        return replace(one, refusal=f"other classes: {' and '.join(parts)}")
-    if len(one.correct) != len(best.correct):
-        return replace(one, refusal=f"other test rows: {len(one.correct):,} instead of {len(best.correct):,}")
-    return replace(one, refusal="other test rows: as many, but not the same texts and labels in the same order")
+def _difference(one: Compared, other: Compared) -> str:
+    """How the test rows of `one` differ from those of `other`."""
+    classes, other_classes = set(one.record.labels), set(other.record.labels)
+    if classes != other_classes:
+        absent, added = sorted(other_classes - classes), sorted(classes - other_classes)
+        parts = [f"without {', '.join(absent)}"] * bool(absent) + [f"with {', '.join(added)}"] * bool(added)
+        return f"other classes: {' and '.join(parts)}"
+    if len(one.correct) != len(other.correct):
+        return f"other test rows: {len(one.correct):,} instead of {len(other.correct):,}"
+    return "other test rows: as many, but not the same texts and labels in the same order"
+
+
+def _tested(one: Compared, chosen: Compared) -> Compared:
+    return replace(one, p_value=mcnemar(one.correct, chosen.correct)) if one.test_rows == chosen.test_rows else one

@@ -7,6 +7,8 @@ from os.path import commonpath, relpath
 from pathlib import Path
 
 from hfcls.errors import InputError
+from hfcls.report.ranking import ComparedRun, Criterion
+from hfcls.runs.record import Record
 
 # Flags that say where a run lies or what it tells, and those that run.json says in other words.
 _NOT_SETTINGS = frozenset(
@@ -22,12 +24,17 @@ _MACHINE = ("CPU", "GPU", "hfcls", "torch", "transformers")  # what makes a run 
 class SeedGroup:
     """Runs on the same test rows whose settings are alike but for the seed.
 
-    `means` has (mean, standard deviation of the sample) for each metric: the deviation is None for a single run, the
-    pair is None where a run has no such score.
+    Attributes:
+        settings: without the seed.
+        runs: in the order of all.
+        validation: the score that they are ranked by: its mean and the standard deviation of the sample. The deviation
+            is None for a single run, the pair is None where a run is not ranked.
+        means: the same of each metric of the test rows.
     """
 
     settings: dict[str, object]
-    runs: list
+    runs: list[ComparedRun]
+    validation: tuple[float, float | None] | None
     means: dict[str, tuple[float, float | None] | None]
 
 
@@ -45,27 +52,28 @@ def distinct(folders: Sequence[str | Path]) -> dict[str, Path]:
     return {relpath(path, common): path for path in paths}
 
 
-def describe(about: dict) -> dict[str, object]:
-    """What decides the result of a run, from run.json; the flags of its command that stand nowhere else come last."""
-    data, hardware, versions = about["data"], about["hardware"], about["versions"]
+def describe(record: Record) -> dict[str, object]:
+    """What decides the result of a run; the flags of its command that stand nowhere else come last."""
+    train = record.data.splits.get("train")
     described = {
-        "task": about["task"],
-        "model": about["model"]["name"],
-        "base_model": about["model"]["base_model"],
-        "data": data["name"],
-        "source": data["source"],
-        "train rows": data["splits"].get("train", {}).get("rows"),
-        "max_length": data["max_length"],
-        **about["settings"],
-        "precision": about["precision"],
-        "processes": about["processes"],
+        "task": record.task,
+        "model": record.model.name,
+        "base_model": record.model.base_model,
+        "data": record.data.name,
+        "source": record.data.source,
+        "train rows": None if train is None else train.rows,
+        "max_length": record.data.max_length,
+        **record.settings,
+        "precision": record.precision,
+        "processes": record.processes,
     }
     flags = {
         name: value
-        for name, value in _flags(about["command"]).items()
+        for name, value in _flags(record.command).items()
         if name not in described and name not in _NOT_SETTINGS
     }
-    machine = [hardware["cpu"], ", ".join(map(str, hardware["gpus"])), *(versions.get(name) for name in _MACHINE[2:])]
+    versions = [record.versions.get(name) for name in _MACHINE[2:]]
+    machine = [record.hardware.cpu, ", ".join(record.hardware.gpus), *versions]
     return described | flags | dict(zip(_MACHINE, machine, strict=True))
 
 
@@ -95,8 +103,13 @@ def differing(described: list[dict[str, object]]) -> list[str]:
     return [name for name in differing if name not in _NAMES_OF_THE_MODEL or not says_the_same(name)]
 
 
-def seed_groups(runs: list, metrics: Sequence[str], score: Callable[[object, str], float | None]) -> list[SeedGroup]:
-    """Groups of `runs`, each with `settings` and `test_rows`, the highest mean of the first metric first."""
+def seed_groups(
+    runs: Sequence[ComparedRun],
+    criterion: Criterion | None,
+    metrics: Sequence[str],
+    score: Callable[[ComparedRun, str], float | None],
+) -> list[SeedGroup]:
+    """Groups of `runs`, the best mean validation score first; those with a run that is not ranked come last."""
     groups: dict[tuple, list] = {}
     for one in runs:
         groups.setdefault((one.test_rows, *map(repr, _without_seed(one.settings).values())), []).append(one)
@@ -104,11 +117,14 @@ def seed_groups(runs: list, metrics: Sequence[str], score: Callable[[object, str
         SeedGroup(
             settings=_without_seed(group[0].settings),
             runs=group,
+            validation=_mean([None if one.unranked else one.validation for one in group]),
             means={metric: _mean([score(one, metric) for one in group]) for metric in metrics},
         )
         for group in groups.values()
     ]
-    return sorted(result, key=lambda group: group.means[metrics[0]][0], reverse=True)
+    if criterion is None:
+        return result
+    return sorted(result, key=lambda group: criterion.order(group.validation and group.validation[0]))
 
 
 def _without_seed(settings: dict[str, object]) -> dict[str, object]:

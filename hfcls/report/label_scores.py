@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hfcls.metrics.intervals import wilson_interval
-from hfcls.report.label_sets import LabelSets
 from hfcls.report.mistakes import excerpt
 from hfcls.report.scores import ClassScores
+from hfcls.runs.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Surprise:
     probability: float
 
 
-def compute_label_scores(found: LabelSets, names: list[str]) -> LabelSetScores:
+def compute_label_scores(found: Predictions, names: list[str]) -> LabelSetScores:
     """The scores of `found`, whose columns are `names`."""
     from sklearn.metrics import f1_score, precision_recall_fscore_support  # not needed to import hfcls.report
 
@@ -58,10 +58,10 @@ def compute_label_scores(found: LabelSets, names: list[str]) -> LabelSetScores:
         for index, name in enumerate(names)
     ]
     defined = [area for area in areas if area is not None]
-    accuracy = float(((labels == predicted).all(axis=1) & found.there).mean())
+    accuracy = float(((labels == predicted).all(axis=1) & found.known).mean())
     return LabelSetScores(
         rows=len(labels),
-        without_prediction=int((~found.there).sum()),
+        without_prediction=int((~found.known).sum()),
         accuracy=accuracy,
         f1=float(np.mean(f1[support > 0])),
         f1_micro=float(f1_score(labels, predicted, average="micro", zero_division=0)),
@@ -71,9 +71,9 @@ def compute_label_scores(found: LabelSets, names: list[str]) -> LabelSetScores:
     )
 
 
-def surprises(found: LabelSets, most: int) -> list[Surprise]:
+def surprises(found: Predictions, most: int) -> list[Surprise]:
     """The `most` wrong decisions whose probability is farthest from the truth, farthest first."""
-    distance = np.where((found.labels != found.predicted) & found.there[:, None], 0.0, -1.0)
+    distance = np.where((found.labels != found.predicted) & found.known[:, None], 0.0, -1.0)
     distance += np.where(distance == 0, np.abs(found.labels - found.probabilities), 0.0)
     cells = np.argsort(-distance, axis=None, kind="stable")[:most]
     return [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hfcls.report.predictions import Predictions
+from hfcls.runs.predictions import Predictions, surest_mistakes
 
 EXCERPT = 200  # characters of a text that are shown
 
@@ -46,8 +46,6 @@ def frequent_confusions(confusion: np.ndarray, most: int) -> list[Confusion]:
 def confident_mistakes(predictions: Predictions, most: int) -> list[Mistake]:
     """The `most` wrong rows with the highest probability of the predicted class, highest first."""
     labels, predicted, probabilities = predictions.labels, predictions.predicted, predictions.probabilities
-    wrong = np.flatnonzero((predicted >= 0) & (predicted != labels))
-    by_confidence = np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")
     return [
         Mistake(
             row=int(row) + 1,
@@ -57,7 +55,7 @@ def confident_mistakes(predictions: Predictions, most: int) -> list[Mistake]:
             probability_of_prediction=float(probabilities[row, predicted[row]]),
             probability_of_label=float(probabilities[row, labels[row]]),
         )
-        for row in wrong[by_confidence[:most]]
+        for row in surest_mistakes(predictions, most)
     ]
 
 

@@ -17,9 +17,10 @@ from hfcls.report.plots import (
     roc_curves,
     training_curves,
 )
-from hfcls.report.run import FURTHER, Run, load_run
+from hfcls.report.run import Run, load_run
 from hfcls.report.scores import Scores, check_agreement, compute_scores
-from hfcls.report.thumbnails import MOST as THUMBNAILS
+from hfcls.runs.results import FURTHER
+from hfcls.runs.thumbnails import MOST as THUMBNAILS
 
 HERE = Path(__file__).parent
 
@@ -39,7 +40,7 @@ def write_report(output_dir: str | Path) -> Path:
         InputError: a file is missing or torn, or predictions.csv does not give the numbers of all_results.json.
     """
     run = load_run(output_dir)
-    compute = compute_label_scores if run.about["multi_label"] else compute_scores
+    compute = compute_label_scores if run.record.target == "label_sets" else compute_scores
     scores = compute(run.predictions, run.classes)
     check_agreement(run, scores)
     path = run.folder / "report.html"
@@ -52,16 +53,16 @@ def render(run: Run, scores: Scores | LabelSetScores) -> str:
     template = environment(HERE).get_template("report.html")
     common = {
         "run": run,
-        "about": run.about,
-        "data": run.about["data"],
+        "record": run.record,
+        "data": run.record.data,
         "scores": scores,
         "few_rows": FEW_ROWS,
         "curves": training_curves(run.history or [], run.best_step),
         "learning_rate": learning_rate_curve(run.history or []),
-        "lengths": length_histogram(run.about["data"]),
+        "lengths": length_histogram(run.record.data),
         "further": _further(run, scores.rows),
     }
-    if run.about["multi_label"]:
+    if run.record.target == "label_sets":
         return template.render(**common, surprises=surprises(run.predictions, MISTAKES), calibration=None, matrix=None)
     as_table = len(run.classes) <= TABLE_CLASSES
     return template.render(
@@ -86,10 +87,10 @@ def _further(run: Run, rows: int) -> list[tuple[str, float, tuple[float, float]]
 
 def _calibration(run: Run) -> dict | None:
     """The diagram, and the calibration error before and after; None for a run that was not calibrated."""
-    temperature = run.about["temperature"]
+    temperature = run.record.temperature
     if temperature is None:
         return None
-    predicted = run.predictions.predicted >= 0
+    predicted = run.predictions.known
     labels, probabilities = run.predictions.labels[predicted], run.predictions.probabilities[predicted]
     before = reliability(at_temperature(probabilities, 1 / temperature), labels)
     after = reliability(probabilities, labels)

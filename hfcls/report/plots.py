@@ -7,6 +7,7 @@ import numpy as np
 from hfcls.metrics.reliability import Reliability
 from hfcls.pages.figures import Line, Plot, histogram, line_plot, span, thin
 from hfcls.report.scores import CURVE_POINTS, ClassScores, Scores, macro_roc_curve
+from hfcls.runs.record import Data
 
 LOSS_POINTS = 1000
 COLOURED = 4  # ROC curves with a colour of their own
@@ -112,24 +113,23 @@ def reliability_diagram(before: Reliability, after: Reliability) -> Plot:
     )
 
 
-def length_histogram(data: dict) -> Plot | None:
+def length_histogram(data: Data) -> Plot | None:
     """How long the training rows are, or the test rows where there are no others, and what max_length keeps of them.
 
-    `data` is that part of run.json; None where the rows have no length.
+    None where the rows have no length.
     """
-    name = "train" if "train" in data["splits"] else "test"
-    length = data["splits"][name]["length"]
+    name = "train" if "train" in data.splits else "test"
+    length = data.splits[name].length
     if length is None:
         return None
     mark = None
-    if data["max_length"] is not None:
-        covered = "" if data["covered"] is None else f" keeps {100 * data['covered']:.1f} % whole"
-        mark = (data["max_length"], f"max_length {data['max_length']:g}{covered}")
-    beyond = length["max"] > length["edges"][-1]
+    if data.max_length is not None:
+        covered = "" if data.covered is None else f" keeps {100 * data.covered:.1f} % whole"
+        mark = (data.max_length, f"max_length {data.max_length:g}{covered}")
     return histogram(
         f"Lengths in the {name} split",
-        length["edges"],
-        length["counts"],
-        x_label=f"{length['unit']}, longer rows in the last bar" if beyond else length["unit"],
+        length.edges,
+        length.counts,
+        x_label=f"{length.unit}, longer rows in the last bar" if length.max > length.edges[-1] else length.unit,
         mark=mark,
     )

@@ -4,22 +4,21 @@ from dataclasses import dataclass
 from math import comb
 from pathlib import Path
 
+from hfcls.metrics.pairs import KS, RECALLS
 from hfcls.pages.templates import environment
 from hfcls.report.plots import LOSS, learning_rate_curve, training_curves
-from hfcls.report.run import NUMBER, OPTIONAL_NUMBER, RUN, check, read_checked, read_history
-from hfcls.report.thumbnails import check_pngs
+from hfcls.report.run import read_history
+from hfcls.runs.examples import Query, read_examples
+from hfcls.runs.record import Record, Split, read_record
+from hfcls.runs.results import read_results
 
-EXAMPLES = "examples.json"  # marks the folder of a retrieval run, too
-
-_KS = (1, 5, 10)
-RECALLS = (*(f"recall_at_{k}" for k in _KS), "mean_recall")  # names in all_results.json, after their beginning
 _STYLES = ("s1", "s2", "s3")
 _CURVES = (
-    ("Recall, text to image", 1, [(f"eval_recall_at_{k}", f"at {k}", s) for k, s in zip(_KS, _STYLES, strict=True)]),
+    ("Recall, text to image", 1, [(f"eval_recall_at_{k}", f"at {k}", s) for k, s in zip(KS, _STYLES, strict=True)]),
     (
         "Recall, image to text",
         1,
-        [(f"eval_image_to_text_recall_at_{k}", f"at {k}", s) for k, s in zip(_KS, _STYLES, strict=True)],
+        [(f"eval_image_to_text_recall_at_{k}", f"at {k}", s) for k, s in zip(KS, _STYLES, strict=True)],
     ),
     LOSS,
 )
@@ -30,35 +29,20 @@ _TABLE = {  # whose queries are searched for, and the beginning of their names i
     "validation texts": "eval_",
     "validation pictures": "eval_image_to_text_",
 }
-_RESULTS = {f"{start}{name}": OPTIONAL_NUMBER for start in _TABLE.values() for name in RECALLS} | {
-    name: OPTIONAL_NUMBER
-    for name in (
-        *("start_recall_at_1", "zero_shot_accuracy", "zero_shot_pictures", "zero_shot_classes"),
-        *("test_samples_per_second", "train_samples_per_second", "train_runtime"),
-    )
-}
-_SPLIT = {
-    "rows": int,
-    "images": int,
-    "pairs": int,
-    "length": {"unit": str, "mean": NUMBER, "max": NUMBER},
-}
-_QUERY = {"kind": str, "text_id": int, "text": str, "pictures": list}
-_PICTURE = {"id": int, "right": (bool, type(None)), "png": str}
 
 
 @dataclass(frozen=True)
 class RetrievalRun:
-    """One finished run: run.json, all_results.json, the Trainer's log and kept step as `hfcls.report.run.Run` has them,
-    and the queries of examples.json.
+    """One finished run of retrieval; `record`, `results`, `history` and `best_step` are as `hfcls.report.run.Run` has
+    them, `queries` those of examples.json.
     """
 
     folder: Path
-    about: dict
-    results: dict
+    record: Record
+    results: dict[str, float | None]
     history: list[dict] | None
     best_step: int | None
-    queries: list[dict]
+    queries: list[Query]
 
 
 def load_retrieval_run(folder: str | Path) -> RetrievalRun:
@@ -68,19 +52,10 @@ def load_retrieval_run(folder: str | Path) -> RetrievalRun:
         InputError: a file is missing or torn, or lacks something; the message names the file and the key.
     """
     folder = Path(folder)
-    about = read_checked(folder / "run.json", RUN)
-    for name in ("train", "validation", "test"):
-        check(about["data"]["splits"].get(name), _SPLIT, f"{folder / 'run.json'}: data: splits: {name}: ")
-    results = read_checked(folder / "all_results.json", _RESULTS)
-    history, best_step = read_history(folder)
-    path = folder / EXAMPLES
-    queries = read_checked(path, {"queries": list})["queries"]
-    for query in queries:
-        check(query, _QUERY, f"{path}: ")
-        for picture in query["pictures"]:
-            check(picture, _PICTURE, f"{path}: ")
-    check_pngs(path, [picture["png"] for query in queries for picture in query["pictures"]])
-    return RetrievalRun(folder, about, results, history, best_step, queries)
+    record = read_record(folder)
+    return RetrievalRun(
+        folder, record, read_results(folder, record.target), *read_history(folder), read_examples(folder)
+    )
 
 
 def write_retrieval_report(folder: str | Path) -> Path:
@@ -97,7 +72,7 @@ def write_retrieval_report(folder: str | Path) -> Path:
 
 def render(run: RetrievalRun) -> str:
     """The page as text."""
-    results, test = run.results, run.about["data"]["splits"]["test"]
+    results, test = run.results, run.record.data.splits["test"]
     recalls = []
     for title, start in _TABLE.items():
         values = [results[f"{start}{name}"] for name in RECALLS]
@@ -109,9 +84,9 @@ def render(run: RetrievalRun) -> str:
         .get_template("retrieval.html")
         .render(
             run=run,
-            about=run.about,
-            data=run.about["data"],
-            chance={k: _chance(k, test) for k in _KS},
+            record=run.record,
+            data=run.record.data,
+            chance={k: _chance(k, test) for k in KS},
             worse=start is not None and chosen is not None and chosen < start,
             curves=training_curves(run.history or [], run.best_step, _CURVES),
             learning_rate=learning_rate_curve(run.history or []),
@@ -120,7 +95,7 @@ def render(run: RetrievalRun) -> str:
     )
 
 
-def _chance(k: int, test: dict) -> float:
+def _chance(k: int, test: Split) -> float:
     """Recall of `k` random pictures for a text that has the mean number of right ones."""
-    images, right = test["images"], round(test["pairs"] / max(test["rows"], 1))
-    return 1 - comb(images - right, min(k, images)) / comb(images, min(k, images))
+    right = round(test.pairs / max(test.rows, 1))
+    return 1 - comb(test.images - right, min(k, test.images)) / comb(test.images, min(k, test.images))

@@ -1,42 +1,38 @@
 """Finished retrieval runs side by side: what differs in their settings, and how often each finds what is wanted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.metrics.intervals import wilson_interval
+from hfcls.metrics.pairs import RECALLS
 from hfcls.report.differences import SeedGroup, describe, differing, distinct, seed_groups
-from hfcls.report.retrieval import RECALLS, RetrievalRun, load_retrieval_run
-from hfcls.report.run import check
+from hfcls.report.ranking import ComparedRun, Criterion, rank
+from hfcls.report.retrieval import RetrievalRun, load_retrieval_run
 
 METRICS = (*RECALLS, *(f"image_to_text_{name}" for name in RECALLS))
-_ANSWERED = {"answered": {"texts": int, "images": int}}
 _MEASURED = {"test": "test_", "validation": "eval_"}  # split: the beginning of its metrics' names in all_results.json
 
 
-@dataclass(frozen=True)
-class ComparedRetrieval:
-    """One run: `about`, `results`, `history` and `settings` as `Compared` of hfcls.report.comparison has them.
+@dataclass(frozen=True, kw_only=True)
+class ComparedRetrieval(ComparedRun):
+    """One run of retrieval.
 
-    `scores` has the METRICS, `intervals` the 95 % interval of each but the means; `test_rows` is equal where the runs
-    searched as many pictures for as many texts of the same corpus, and `refusal` says how a run differs in that from
-    the best, empty where it does not.
+    Attributes:
+        test_rows: equal where the runs searched as many pictures for as many texts of the same corpus: (name of the
+            corpus, texts, pictures, pairs).
+        scores: of each of the METRICS.
+        intervals: the 95 % interval of each but the means.
     """
 
-    name: str
-    about: dict
-    results: dict
-    history: list[dict] | None
-    settings: dict[str, object]
     scores: dict[str, float]
     intervals: dict[str, tuple[float, float]]
-    test_rows: tuple
-    refusal: str = ""
 
 
 @dataclass(frozen=True)
 class RetrievalComparison:
-    """`runs` with the highest recall at 1 first; `settings`, `groups` and `best` as `Comparison` of
+    """Runs side by side: `runs`, `settings`, `groups`, `criterion` and `chosen` as `Comparison` of
     hfcls.report.comparison has them. `split` is what was searched: test, or validation where the answers of the test
     texts are not known.
     """
@@ -44,12 +40,13 @@ class RetrievalComparison:
     runs: list[ComparedRetrieval]
     settings: list[str]
     groups: list[SeedGroup]
-    best: ComparedRetrieval
+    criterion: Criterion | None
+    chosen: ComparedRetrieval | None
     split: str
 
 
-def compare(folders: list[str | Path]) -> RetrievalComparison:
-    """Reads finished runs.
+def compare(folders: Sequence[str | Path]) -> RetrievalComparison:
+    """Reads finished runs of retrieval.
 
     Raises:
         InputError: a run is given twice, one of its files is missing or torn, or no split was searched by all runs.
@@ -58,14 +55,12 @@ def compare(folders: list[str | Path]) -> RetrievalComparison:
     read = {name: replace(load_retrieval_run(path), queries=[]) for name, path in distinct(folders).items()}
     split = _measured_by_all(list(read.values()))
     runs = [_compared(name, run, split) for name, run in read.items()]
-    runs.sort(key=lambda one: one.scores[METRICS[0]], reverse=True)
     settings = differing([one.settings for one in runs])
     runs = [replace(one, settings={name: one.settings.get(name) for name in settings}) for one in runs]
-    most_shared = max(runs, key=lambda one: sum(other.test_rows == one.test_rows for other in runs)).test_rows
-    runs = [one if one.test_rows == most_shared else replace(one, refusal=_refusal(one, most_shared)) for one in runs]
-    best = next(one for one in runs if not one.refusal)
-    groups = seed_groups(runs, METRICS, lambda one, metric: one.scores[metric])
-    return RetrievalComparison(runs, settings, groups, best, split)
+    runs, criterion = rank(runs, _difference)
+    chosen = None if runs[0].unranked else runs[0]
+    groups = seed_groups(runs, criterion, METRICS, lambda one, metric: one.scores[metric])
+    return RetrievalComparison(runs, settings, groups, criterion, chosen, split)
 
 
 def _measured_by_all(runs: list[RetrievalRun]) -> str:
@@ -84,28 +79,34 @@ def _scores(run: RetrievalRun, split: str) -> dict[str, float | None]:
 
 
 def _compared(name: str, run: RetrievalRun, split: str) -> ComparedRetrieval:
-    searched = run.about["data"]["splits"][split]
-    check(searched, _ANSWERED, f"{run.folder / 'run.json'}: data: splits: {split}: ")
+    searched = run.record.data.splits[split]
+    if searched.answered is None:
+        raise InputError(
+            f"{run.folder / 'run.json'}: data: splits: {split}: 'answered' is missing: run again with this version"
+        )
     scores = _scores(run, split)
     intervals = {}
     for metric, value in scores.items():
         if "mean" not in metric:
-            queries = searched["answered"]["images" if metric.startswith("image_to_text") else "texts"]
+            answered = searched.answered
+            queries = answered.images if metric.startswith("image_to_text") else answered.texts
             intervals[metric] = wilson_interval(value, queries)
     return ComparedRetrieval(
         name=name,
-        about=run.about,
+        record=run.record,
         results=run.results,
         history=run.history,
-        settings=describe(run.about),
+        settings=describe(run.record),
+        test_rows=(run.record.data.name, searched.rows, searched.images, searched.pairs),
         scores=scores,
         intervals=intervals,
-        test_rows=(run.about["data"]["name"], searched["rows"], searched["images"], searched["pairs"]),
     )
 
 
-def _refusal(one: ComparedRetrieval, most_shared: tuple) -> str:
-    there, here = (
-        f"{rows:,} texts and {images:,} pictures of {name}" for name, rows, images, _ in (most_shared, one.test_rows)
+def _difference(one: ComparedRetrieval, other: ComparedRetrieval) -> str:
+    """How the pool of `one` differs from that of `other`."""
+    here, there = (
+        f"{texts:,} texts and {images:,} pictures of {name}"
+        for name, texts, images, _ in (one.test_rows, other.test_rows)
     )
     return f"other test rows: {here} instead of {there}" if here != there else "other test rows: other image_ids"

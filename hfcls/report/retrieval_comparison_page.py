@@ -4,17 +4,8 @@ import math
 from pathlib import Path
 
 from hfcls.pages.templates import duration, environment
-from hfcls.report.comparison_parts import (
-    common,
-    cost_texts,
-    curves,
-    printable,
-    score_text,
-    seed_table,
-    table,
-    value_text,
-    whiskers,
-)
+from hfcls.report.comparison_figures import common, curves, whiskers
+from hfcls.report.comparison_tables import cost_texts, printable, score_text, seed_table, table, value_text, verdict
 from hfcls.report.retrieval_comparison import METRICS, RetrievalComparison
 
 _TITLES = [
@@ -38,7 +29,7 @@ def render(comparison: RetrievalComparison) -> str:
         environment(Path(__file__).parent)
         .get_template("retrieval_comparison.html")
         .render(
-            **common(comparison, _NAMED),
+            **common(comparison, _NAMED, [logged for _, logged, _ in _CURVES]),
             whiskers=whiskers(intervals),
             curves=[plot for plot in drawn if plot is not None],
         )
@@ -47,15 +38,12 @@ def render(comparison: RetrievalComparison) -> str:
 
 def markdown(comparison: RetrievalComparison) -> str:
     """The table of runs and that of means over seeds."""
+    validation = [] if comparison.criterion is None else [comparison.criterion.title]
     header = [title if title.endswith("mean") else f"{title} (95 %)" for title in _TITLES]
-    lines = [["run", *comparison.settings, *header, "training", "pairs/s", "parameters"]]
+    lines = [["run", *validation, *comparison.settings, *header, "training", "pairs/s", "parameters"]]
     for one in comparison.runs:
         scores = [score_text(value, one.intervals.get(metric)) for metric, value in one.scores.items()]
-        lines.append([one.name, *map(value_text, one.settings.values()), *scores, *cost_texts(one, duration)])
-    tables = [f"Recall on {comparison.split}\n\n{table(lines)}", *seed_table(comparison, _NAMED)]
-    tables += [
-        f"{one.name}: not comparable with {comparison.best.name}, {one.refusal}"
-        for one in comparison.runs
-        if one.refusal
-    ]
-    return printable("\n\n".join(tables))
+        ranked = [score_text(one.validation)] if validation else []
+        lines.append([one.name, *ranked, *map(value_text, one.settings.values()), *scores, *cost_texts(one, duration)])
+    runs = f"Recall on {comparison.split}\n\n{table(lines)}"
+    return printable("\n\n".join([runs, *seed_table(comparison, _NAMED), verdict(comparison)]))

@@ -6,8 +6,8 @@ import numpy as np
 
 from hfcls.errors import InputError
 from hfcls.metrics.intervals import bootstrap_intervals
-from hfcls.report.predictions import Predictions
 from hfcls.report.run import Run
+from hfcls.runs.predictions import Predictions
 
 TOLERANCE = 1e-6
 CURVE_POINTS = 300
@@ -100,7 +100,7 @@ def macro_roc_curve(classes: list[ClassScores]) -> tuple[np.ndarray, np.ndarray]
 
 def check_agreement(run: Run, scores: Scores) -> None:
     """Raises InputError where predictions.csv is not of the run that run.json and all_results.json describe."""
-    expected = run.about["data"]["splits"]["test"]["rows"]
+    expected = run.record.data.splits["test"].rows
     if scores.rows != expected:
         raise InputError(
             f"{run.folder}: {_stale(run, 'predictions.csv', 'run.json')} is stale: predictions.csv has {scores.rows} "

@@ -26,6 +26,7 @@ from hfcls.retrieval.files import describe_split, write_examples, write_predicti
 from hfcls.retrieval.rows import PairRows, Pixels, RetrievalCollator, pixel_values
 from hfcls.retrieval.trainer import Pool, RetrievalTrainer
 from hfcls.retrieval.zero_shot import measure_zero_shot
+from hfcls.runs.record import Split
 from hfcls.text.collator import text_collator
 from hfcls.text.rows import TokenRows, token_lengths, tokenize
 from hfcls.text.tokenization import train_wordpiece_tokenizer
@@ -82,7 +83,7 @@ class RetrievalSetup(Setup):
 
         return Tested(metrics, write)
 
-    def describe_splits(self) -> dict[str, dict]:
+    def describe_splits(self) -> dict[str, Split]:
         return {name: describe_split(split, self.rows.lengths[name]) for name, split in self.corpus.splits.items()}
 
 

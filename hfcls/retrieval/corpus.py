@@ -15,7 +15,7 @@ from transformers import TrainingArguments
 
 from hfcls.data.muge import MUGE
 from hfcls.images import decoding as pictures
-from hfcls.metrics.retrieval import Pairs
+from hfcls.metrics.pairs import Pairs
 from hfcls.retrieval.arguments import RetrievalArguments
 from hfcls.training.corpus import builder_errors
 from hfcls.training.setup import Corpus

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hfcls.report.retrieval import EXAMPLES
-from hfcls.report.thumbnails import thumbnail
 from hfcls.retrieval.corpus import RetrievalSplit
-from hfcls.runs.outputs import length_summary, write_json
+from hfcls.runs import examples
+from hfcls.runs.examples import Picture, Query
+from hfcls.runs.record import Answered, Split
+from hfcls.runs.thumbnails import thumbnail
+from hfcls.training.describe import length_summary
 
 logger = logging.getLogger(__name__)
 
@@ -33,32 +35,33 @@ def write_predictions(output_dir: Path, split: RetrievalSplit, found: torch.Tens
 def write_examples(output_dir: Path, split: RetrievalSplit, found: torch.Tensor) -> None:
     """Writes `examples.json`: queries drawn at random, then some whose first picture is wrong, each with its best five.
 
-    A picture is `id`, `right` (null where the answer is not known) and `png` (a small one, in base64).
+    `found` (texts, 10) are rows of pictures, best first.
     """
     order = np.random.default_rng(0).permutation(len(split.texts)).tolist()
     answers = split.texts["image_ids"]
     image_ids = split.images["id"][:]
     failed = [row for row in order[SHOWN:] if answers[row] and image_ids[found[row, 0]] not in answers[row]]
-    shown = []
+    queries = []
     for kind, rows in (("random", order[:SHOWN]), ("failed", failed[:SHOWN])):
         for row in rows:
             pictures = []
             best = found[row, :BEST].tolist()
             for place, picture in zip(best, split.decode(best), strict=True):
                 right = image_ids[place] in answers[row] if answers[row] else None
-                pictures.append({"id": image_ids[place], "right": right, "png": thumbnail(picture)})
+                pictures.append(Picture(id=image_ids[place], right=right, png=thumbnail(picture)))
             text = split.texts[row]
-            shown.append({"kind": kind, "text_id": text["id"], "text": text["text"], "pictures": pictures})
-    write_json(output_dir / EXAMPLES, {"queries": shown})
+            queries.append(Query(kind=kind, text_id=text["id"], text=text["text"], pictures=pictures))
+    examples.write_examples(output_dir, queries)
 
 
-def describe_split(split: RetrievalSplit, lengths: np.ndarray) -> dict:
-    """What run.json says of a split; `lengths` (texts,) are the tokens of its texts."""
-    return {
-        "rows": len(split.texts),
-        "images": len(split.images),
-        "pairs": len(split.pairs),
-        "answered": dict(zip(("images", "texts"), (len(np.unique(rows)) for rows in split.pairs.T), strict=True)),
-        "labels": {},
-        "length": length_summary(lengths),
-    }
+def describe_split(split: RetrievalSplit, lengths: np.ndarray) -> Split:
+    """What the record of a run says of `split`; `lengths` (texts,) are the tokens of its texts."""
+    images, texts = (len(np.unique(rows)) for rows in split.pairs.T)
+    return Split(
+        rows=len(split.texts),
+        labels={},
+        length=length_summary(lengths),
+        images=len(split.images),
+        pairs=len(split.pairs),
+        answered=Answered(texts=texts, images=images),
+    )

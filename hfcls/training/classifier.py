@@ -12,11 +12,14 @@ from transformers import TrainingArguments
 from hfcls.inference.examples import classify_texts
 from hfcls.metrics.label_sets import LabelSets
 from hfcls.metrics.target import Target
-from hfcls.report.run import FURTHER
-from hfcls.report.thumbnails import write_thumbnails
-from hfcls.runs import outputs
+from hfcls.runs.predictions import NAME as PREDICTIONS
+from hfcls.runs.predictions import write_predictions, write_submission
+from hfcls.runs.record import Split
+from hfcls.runs.results import FURTHER
+from hfcls.runs.thumbnails import write_thumbnails
 from hfcls.training.arguments import RecipeArguments
 from hfcls.training.calibration import calibrate, check_scalable, choose_thresholds, saved_thresholds
+from hfcls.training.describe import length_summary
 from hfcls.training.losses import build_loss
 from hfcls.training.options import trainer_options
 from hfcls.training.setup import Setup, Tested
@@ -100,24 +103,24 @@ class ClassifierSetup(Setup):
             unlabelled = trainer.predict(self.rows.unlabelled).predictions
 
         def write(folder: Path) -> None:
-            outputs.write_predictions(
-                folder / "predictions.csv", self.corpus, self.target, labels=self.rows.test.labels, logits=logits
+            write_predictions(
+                folder / PREDICTIONS, self.corpus, self.target, labels=self.rows.test.labels, logits=logits
             )
             if unlabelled is not None:
-                outputs.write_submission(folder / "submission.csv", self.corpus, logits=unlabelled)
+                write_submission(folder / "submission.csv", self.corpus, logits=unlabelled)
             if "image" in self.corpus.splits["test"].features:
-                write_thumbnails(folder, self.corpus.splits["test"]["image"], self.target.names)
+                write_thumbnails(folder, self.corpus.splits["test"]["image"], self.target)
 
         return Tested(tested.metrics | {f"test_{name}": value for name, value in scores.items()}, write)
 
-    def describe_splits(self) -> dict[str, dict]:
+    def describe_splits(self) -> dict[str, Split]:
         """Rows, rows of each class, and lengths."""
         return {
-            name: {
-                "rows": len(split),
-                "labels": self.target.count(self.target.labels_of(split)),
-                "length": outputs.length_summary(self.rows.lengths[name]) if self.rows.lengths else None,
-            }
+            name: Split(
+                rows=len(split),
+                labels=self.target.count(self.target.labels_of(split)),
+                length=length_summary(self.rows.lengths[name]) if self.rows.lengths else None,
+            )
             for name, split in self.corpus.splits.items()
         }
 

@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,10 +16,14 @@ from hfcls.errors import InputError
 from hfcls.metrics import one_label as metrics
 from hfcls.metrics.one_label import OneLabel
 from hfcls.report import write_report
-from hfcls.runs import outputs
+from hfcls.runs.predictions import NAME as PREDICTIONS
+from hfcls.runs.predictions import write_predictions, write_submission
+from hfcls.runs.record import Fold, read_record, write_record
+from hfcls.runs.results import read_results, write_results
 from hfcls.training import run as training
 from hfcls.training.arguments import RecipeArguments
 from hfcls.training.checkpoints import last_complete_checkpoint
+from hfcls.training.describe import describe_run
 from hfcls.training.setup import Corpus, Setup
 
 logger = logging.getLogger(__name__)
@@ -125,14 +128,14 @@ def _summarise(build, corpus, arguments, training_args, folders: list[Path], tas
     means = {name: np.mean([each[name] for each in found], axis=0, dtype=np.float64) for name in found[0].files}
     with np.errstate(divide="ignore"):
         logits = {name: np.log(mean).clip(min=-1e4) for name, mean in means.items()}  # whose softmax is the mean
-    results = [json.loads((folder / "all_results.json").read_text(encoding="utf-8")) for folder in folders]
+    records = [read_record(folder) for folder in folders]
+    results = [read_results(folder, OneLabel.kind) for folder in folders]
     scores = {name: [result[f"test_{name}"] for result in results] for name in SCORES}
 
     first = copy.copy(training_args)
     first.output_dir = str(folders[0])
     setup = _reload(build, corpus, arguments, first)
-    name = json.loads((folders[0] / "run.json").read_text(encoding="utf-8"))["model"]["name"]
-    setup = replace(setup, model_name=f"{name}, the mean of {len(folders)} folds")
+    setup = replace(setup, model_name=f"{records[0].model.name}, the mean of {len(folders)} folds")
     labels = setup.rows.test.labels
     of_test = {f"test_{key}": value for key, value in metrics.score(logits["test"], labels).items()}
     of_folds = {
@@ -140,17 +143,20 @@ def _summarise(build, corpus, arguments, training_args, folders: list[Path], tas
         for name, values in scores.items()
         for what, how in (("mean", np.mean), ("sd", lambda values: np.std(values, ddof=1)))
     }
-    outputs.write_json(output_dir / "all_results.json", of_test | of_folds)
-    outputs.write_predictions(
-        output_dir / "predictions.csv", setup.corpus, setup.target, labels=labels, logits=logits["test"]
-    )
+    write_results(output_dir, of_test | of_folds)
+    write_predictions(output_dir / PREDICTIONS, setup.corpus, setup.target, labels=labels, logits=logits["test"])
     if "unlabelled" in logits:
-        outputs.write_submission(output_dir / "submission.csv", setup.corpus, logits=logits["unlabelled"])
+        write_submission(output_dir / "submission.csv", setup.corpus, logits=logits["unlabelled"])
     _write_out_of_fold(output_dir / "out_of_fold.csv", folders)
-    seconds = sum(json.loads((folder / "run.json").read_text(encoding="utf-8"))["seconds"] for folder in folders)
-    about = outputs.describe_run(setup, arguments, training_args, task=task, seconds=seconds)
-    about["folds"] = [dict(zip(scores, values, strict=True)) for values in zip(*scores.values(), strict=True)]
-    outputs.write_json(output_dir / "run.json", about)
+    record = describe_run(
+        setup,
+        arguments,
+        training_args,
+        task=task,
+        seconds=sum(record.seconds for record in records),
+        folds=[Fold(*values) for values in zip(*scores.values(), strict=True)],
+    )
+    write_record(output_dir, record)
     write_report(output_dir)
 
     print(f"\n{len(folders)} folds: on the rows held out, and the mean of their probabilities on the test rows")
@@ -165,7 +171,7 @@ def _write_out_of_fold(path: Path, folders: list[Path]) -> None:
     with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
         writer = csv.writer(file)
         for number, folder in enumerate(folders, start=1):
-            source = folder / "predictions.csv"
+            source = folder / PREDICTIONS
             with source.open(encoding="utf-8", errors="surrogatepass", newline="") as predictions:
                 rows = csv.reader(predictions)
                 header = next(rows)

@@ -10,10 +10,13 @@ from transformers import TrainingArguments
 
 from hfcls.environment import use_cores
 from hfcls.report import write_report
-from hfcls.runs import hub, outputs
+from hfcls.runs import hub
 from hfcls.runs.card import write_model_card
+from hfcls.runs.record import write_record
+from hfcls.runs.results import write_results
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.checkpoints import full_disk_said
+from hfcls.training.describe import describe_run, precision
 from hfcls.training.setup import Setup
 
 logger = logging.getLogger(__name__)
@@ -32,10 +35,10 @@ def start(training_args: TrainingArguments) -> None:
     if not main_process:
         datasets.disable_progress_bars()
     transformers.set_seed(training_args.seed)
-    precision = outputs.precision(training_args)
-    where = "" if precision == "float32" else " (--bf16 False switches it off)"
+    computed = precision(training_args)
+    where = "" if computed == "float32" else " (--bf16 False switches it off)"
     threads = f" of {use_cores()} thread(s)" if training_args.device.type == "cpu" else ""
-    logger.info("computing in %s%s, %d process(es)%s", precision, where, training_args.world_size, threads)
+    logger.info("computing in %s%s, %d process(es)%s", computed, where, training_args.world_size, threads)
     if training_args.push_to_hub and main_process:
         training_args.hub_model_id = hub.check_hub(
             training_args.hub_model_id, token=training_args.hub_token, private=training_args.hub_private_repo
@@ -58,12 +61,12 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
         trainer.end()
         if training_args.process_index != 0:
             return
-        outputs.write_json(output_dir / "all_results.json", results)
+        write_results(output_dir, results)
         tested.write(output_dir)
-        about = outputs.describe_run(
+        record = describe_run(
             setup, arguments, training_args, task=task, seconds=time.monotonic() - begun, loss=trainer.compute_loss_func
         )
-        outputs.write_json(output_dir / "run.json", about)
+        write_record(output_dir, record)
         write_report(output_dir)
         if not arguments.evaluate_only:
             hub.clean_local_paths(output_dir)

@@ -159,8 +159,8 @@ class Setup(ABC):
         """Measures the model of `trainer` on the test rows."""
 
     @abstractmethod
-    def describe_splits(self) -> dict[str, dict]:
-        """What run.json says of each split."""
+    def describe_splits(self) -> dict[str, object]:
+        """What the record of the run says of each split, a `hfcls.runs.record.Split`."""
 
     def classify_examples(self, saved: str) -> list[tuple[str, dict]]:
         """A few test rows, and what the model answers that was saved in the folder `saved`: `label` and `score`."""

@@ -23,11 +23,11 @@ from datasets import DatasetDict
 
 from hfcls.data.thucnews import THUCNews
 from hfcls.models.bert import bert_from_scratch
-from hfcls.runs import outputs
 from hfcls.text.arguments import PretrainedTextArguments
 from hfcls.text.collator import text_collator
 from hfcls.text.rows import tokenize_corpus
 from hfcls.text.tokenization import train_wordpiece_tokenizer
+from hfcls.training import describe
 from hfcls.training import run as training
 from hfcls.training.arguments import parse
 from hfcls.training.classifier import ClassifierSetup
@@ -138,7 +138,7 @@ def main():
             measured[run.__name__].append(run())
     print(
         f"\nBERT {options.size}, batch {options.batch_size}, {torch.get_num_threads()} threads,",
-        outputs.precision(training_args),
+        describe.precision(training_args),
     )
     for name, values in measured.items():
         print(f"  {name:<6} {statistics.median(values):8.1f} samples/s   ({', '.join(f'{v:.1f}' for v in values)})")

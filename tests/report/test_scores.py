@@ -68,7 +68,8 @@ def test_what_a_recipe_writes_agrees(make_run):
     import datasets
 
     from hfcls.metrics import one_label as metrics
-    from hfcls.runs import outputs
+    from hfcls.runs.predictions import write_predictions
+    from hfcls.runs.results import write_results
     from hfcls.training.setup import Corpus
 
     folder = make_run(rows=200)
@@ -81,9 +82,9 @@ def test_what_a_recipe_writes_agrees(make_run):
     test = datasets.Dataset.from_dict(rows, features=features)
     corpus = Corpus("generated", "generated", "en", datasets.DatasetDict(train=test, test=test))
     labels = run.predictions.labels
-    outputs.write_predictions(folder / "predictions.csv", corpus, corpus.target, labels=labels, logits=logits)
+    write_predictions(folder / "predictions.csv", corpus, corpus.target, labels=labels, logits=logits)
     scores = metrics.score(logits, run.predictions.labels)
-    outputs.write_json(folder / "all_results.json", {f"test_{name}": value for name, value in scores.items()})
+    write_results(folder, {f"test_{name}": value for name, value in scores.items()})
     assert write_report(folder).exists()
 
 

@@ -7,7 +7,8 @@ from huggingface_hub.repocard import metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from hfcls.errors import InputError
-from hfcls.runs.card import escape, public, write_model_card
+from hfcls.runs.card import write_model_card
+from hfcls.runs.redaction import escape, redact
 from tests.finished_run import CONFIG, write_run
 from tests.hub_metadata import card_problems
 from tests.hub_server import hub  # noqa: F401
@@ -276,7 +277,7 @@ def test_no_local_path_and_no_token(card, tmp_path, monkeypatch):
 
 def test_addresses_and_slashes_are_not_paths():
     for text in ("see https://example.org/a/b", "and/or 1/2", "google-bert/bert-base-chinese", "recipes/mnist_cnn.py"):
-        assert public(text) == text
+        assert redact(text) == text
 
 
 def test_escape():

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from hfcls.errors import InputError
-from hfcls.report.thumbnails import MOST, SIDE, read_thumbnails, write_thumbnails
+from hfcls.metrics.one_label import OneLabel
+from hfcls.runs.thumbnails import MOST, SIDE, read_thumbnails, write_thumbnails
 
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n...").decode()
 
@@ -27,7 +28,7 @@ def write_predictions(folder, rows):
 def test_the_most_confident_mistakes_are_kept(tmp_path):
     write_predictions(tmp_path, 60)
     images = [Image.fromarray(np.full((7, 9), row, np.uint8)) for row in range(120)]
-    write_thumbnails(tmp_path, images, ["a", "b"])
+    write_thumbnails(tmp_path, images, OneLabel(["a", "b"]))
     kept = read_thumbnails(tmp_path)
     assert list(kept) == [2 * row + 1 for row in range(59, 59 - MOST, -1)]
     for row, picture in kept.items():
@@ -38,7 +39,7 @@ def test_the_most_confident_mistakes_are_kept(tmp_path):
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "CMYK", "P"])
 def test_large_pictures_become_small(mode, tmp_path):
     write_predictions(tmp_path, 1)
-    write_thumbnails(tmp_path, [Image.new(mode, (900, 300))] * 2, ["a", "b"])
+    write_thumbnails(tmp_path, [Image.new(mode, (900, 300))] * 2, OneLabel(["a", "b"]))
     (picture,) = read_thumbnails(tmp_path).values()
     assert Image.open(io.BytesIO(base64.b64decode(picture))).size == (SIDE, SIDE // 3)
 

@@ -5,12 +5,15 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from hfcls.errors import InputError
-from hfcls.report.mistakes import confident_mistakes
-from hfcls.report.predictions import read_predictions
+from hfcls.runs import predictions
+
+if TYPE_CHECKING:  # torch and datasets are not needed to read thumbnails
+    from hfcls.metrics.one_label import OneLabel
 
 NAME = "mistakes.json"
 MOST = 48
@@ -19,7 +22,7 @@ SIDE = 112  # pixels, at most
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def write_thumbnails(folder: str | Path, images: Sequence[Image.Image], classes: list[str]) -> None:
+def write_thumbnails(folder: str | Path, images: Sequence[Image.Image], target: "OneLabel") -> None:
     """Writes `mistakes.json`: of the most confident mistakes in predictions.csv, row (from 1) → PNG file in base64.
 
     `images` are the test rows' pictures in their order.
@@ -27,8 +30,9 @@ def write_thumbnails(folder: str | Path, images: Sequence[Image.Image], classes:
     Raises:
         InputError: predictions.csv cannot be read.
     """
-    mistakes = confident_mistakes(read_predictions(Path(folder) / "predictions.csv", classes), MOST)
-    pictures = {str(one.row): thumbnail(images[one.row - 1]) for one in mistakes}
+    answered = predictions.read_predictions(Path(folder) / predictions.NAME, target)
+    rows = predictions.surest_mistakes(answered, MOST).tolist()
+    pictures = {str(row + 1): thumbnail(images[row]) for row in rows}
     (Path(folder) / NAME).write_text(json.dumps(pictures, indent=0) + "\n", encoding="ascii")
 
 
