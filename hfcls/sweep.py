@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfcls.errors import InputError
+from hfcls.runs import record, results
 
 LAUNCHER = [sys.executable, "-m", "accelerate.commands.launch"]  # of this environment, whatever PATH says
 ENDING_SECONDS = 30  # that an interrupted run gets before it is killed
 
-# Of a finished run, as far as it has them: those of a classifier, of a retrieval run.
-_SHOWN = ("test_accuracy", "test_f1", "eval_recall_at_1", "test_recall_at_1")
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]+")  # what would be awkward in the name of a folder
 
 
@@ -89,44 +88,58 @@ def run_sweep(
     if num_processes > 1:
         _check_gpus(num_processes)
     runs = plan(words, output_dir)
-    launch = ["--quiet", "--num_machines", "1", "--num_processes", str(num_processes)]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", *(["--multi_gpu"] if num_processes > 1 else [])]
-    commands = [[*launch, recipe, *run.flags] for run in runs]
+    commands = [[*launch_flags(num_processes), recipe, *run.flags] for run in runs]
     for run, command in zip(runs, commands, strict=True):
-        _check_same_command(run, _shown(command))
+        _check_same_command(run, _as_typed(command))
     if dry_run:
         for run, command in zip(runs, commands, strict=True):
-            print("# finished: " * _is_finished(run.folder) + _shown(command))
+            print("# finished: " * _is_finished(run.folder) + _as_typed(command))
         return 0
 
     failed = []
     for number, (run, command) in enumerate(zip(runs, commands, strict=True), start=1):
-        where = f"[{number}/{len(runs)}] {run.name}"
-        if _is_finished(run.folder):
-            print(f"{where}: finished before, {_result(run.folder)}", flush=True)
-        else:
-            print(f"{where}: running", flush=True)
-            begun = time.monotonic()
-            problem = _run(run, command)
-            if problem is not None:
-                failed.append(run)
-                print(f"{where}: failed, {problem}", flush=True)
-                continue
-            print(f"{where}: {_result(run.folder)} after {time.monotonic() - begun:.0f} s", flush=True)
-        if not keep_checkpoints:
+        if not _run_once(f"[{number}/{len(runs)}] {run.name}", run, command):
+            failed.append(run)
+        elif not keep_checkpoints:
             for checkpoint in run.folder.glob("checkpoint-*"):
                 shutil.rmtree(checkpoint)
-
-    finished = [run.folder for run in runs if run not in failed]
-    if finished:
-        from hfcls.report import write_comparison
-
-        page, tables = write_comparison(finished, Path(output_dir, "comparison.html"))
-        print(f"\n{tables}")
-        print(f"comparison: {page}")
+    _compare([run.folder for run in runs if run not in failed], output_dir)
     if failed:
         print(f"failed: {', '.join(run.name for run in failed)}")
     return len(failed)
+
+
+def launch_flags(num_processes: int) -> list[str]:
+    """What `accelerate launch` is told in front of the recipe, as `run.sh` tells it: it then asks for no config."""
+    flags = ["--quiet", "--num_machines", "1", "--num_processes", str(num_processes)]
+    flags += ["--mixed_precision", "no", "--dynamo_backend", "no"]  # the recipe's own flags choose the precision
+    return [*flags, "--multi_gpu"] if num_processes > 1 else flags
+
+
+def _run_once(title: str, run: PlannedRun, command: list[str]) -> bool:
+    """Runs what has not finished before and says how it went; returns whether there is a finished run now."""
+    if _is_finished(run.folder):
+        print(f"{title}: finished before, {_validation(run.folder)}", flush=True)
+        return True
+    print(f"{title}: running", flush=True)
+    begun = time.monotonic()
+    problem = _run(run, command)
+    if problem is None:
+        print(f"{title}: {_validation(run.folder)} after {time.monotonic() - begun:.0f} s", flush=True)
+    else:
+        print(f"{title}: failed, {problem}", flush=True)
+    return problem is None
+
+
+def _compare(finished: list[Path], output_dir: str) -> None:
+    """Writes the page of the finished runs and prints its tables."""
+    if not finished:
+        return
+    from hfcls.report import write_comparison
+
+    page, tables = write_comparison(finished, Path(output_dir, "comparison.html"))
+    print(f"\n{tables}\n")
+    print(f"comparison: {page}")
 
 
 def _group(words: list[str]) -> dict[str, list[str]]:
@@ -167,7 +180,7 @@ def _run(run: PlannedRun, command: list[str]) -> str | None:
     log = run.folder / "log.txt"
     with log.open("ab") as file:
         if file.tell() == 0:
-            file.write(f"$ {_shown(command)}\n".encode())
+            file.write(f"$ {_as_typed(command)}\n".encode())
             file.flush()
         process = subprocess.Popen(
             # `auto` starts from the beginning where there is no checkpoint.
@@ -206,17 +219,21 @@ def _ended_with_this_process(process: subprocess.Popen) -> Iterator[None]:
 
 def _is_finished(folder: Path) -> bool:
     try:
-        return all(json.loads((folder / name).read_bytes()) for name in ("all_results.json", "run.json"))
+        return all(json.loads((folder / name).read_bytes()) for name in (results.NAME, record.NAME))
     except (OSError, ValueError):
         return False
 
 
-def _result(folder: Path) -> str:
-    results = json.loads((folder / "all_results.json").read_bytes())
-    return ", ".join(f"{name} {results[name]:.4f}" for name in _SHOWN if results.get(name) is not None)
+def _validation(folder: Path) -> str:
+    """What a run scored on validation, by which settings are chosen; its test scores stand in the comparison."""
+    about = record.read_record(folder)
+    if about.chosen_by is None:
+        return "no validation score"
+    score = results.validation_score(about, results.read_results(folder, about.target), about.chosen_by)
+    return "no validation score" if score is None else f"validation {results.metric_title(about.chosen_by)} {score:.4f}"
 
 
-def _shown(command: list[str]) -> str:
+def _as_typed(command: list[str]) -> str:
     """The command as one would type it, without the values of secrets."""
     words = list(command)
     for index, word in enumerate(command[:-1]):

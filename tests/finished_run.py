@@ -8,12 +8,24 @@ LABELS = ["finance", "sports", "games"]
 
 
 def _split(counts: list[int]) -> dict:
-    length = {"unit": "tokens", "mean": 19.1, "std": 4.0, "min": 3, "median": 19, "max": 60, "edges": [], "counts": []}
+    length = {
+        "unit": "tokens",
+        "mean": 19.1,
+        "std": 4.0,
+        "min": 3,
+        "median": 19,
+        "max": 60,
+        "edges": [3, 60],
+        "counts": [9],
+    }
     return {"rows": sum(counts), "labels": dict(zip(LABELS, counts, strict=True)), "length": length}
 
 
 RUN = {
+    "version": 2,
     "task": "thucnews_bert",
+    "target": "one_label",
+    "chosen_by": "accuracy",
     "command": "accelerate launch recipes/thucnews_bert.py --data_dir /home/someone/corpora/titles --from_scratch mini",
     "started": "2026-01-31T12:00:00+00:00",
     "seconds": 512.3,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hfcls.sweep import launch_flags
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -58,7 +60,7 @@ def test_one_process_for_each_visible_gpu(checkout, visible, processes):
     result, calls = run(checkout, "thucnews_bert", *flags, CUDA_VISIBLE_DEVICES=visible, NCCL_DEBUG="INFO")
     assert result.returncode == 0, result.stderr
     (call,) = calls
-    assert call.startswith("accelerate launch ")
+    assert call.startswith(f"accelerate launch {' '.join(launch_flags(processes))} recipes/")  # as `hfcls sweep` does
     assert f"--num_processes {processes} " in call
     assert ("--multi_gpu" in call) == (processes > 1)
     assert call.endswith("recipes/thucnews_bert.py --data_dir a folder NCCL_DEBUG=INFO")

@@ -38,6 +38,7 @@ with open(folder / "predictions.csv", "w", newline="") as file:
     rows = [[str(row), names[row % 2], names[row % 2], 1 - row % 2, row % 2] for row in range(40)]
     csv.writer(file).writerows([["text", "label", "prediction", *names], *rows])
 run = {
+    "version": 2, "target": "one_label", "chosen_by": "accuracy",
     "task": "made_up", "command": "accelerate launch " + " ".join(sys.argv), "started": "2026-01-31", "seconds": 1.0,
     "model": {"name": "nothing", "architecture": "None", "base_model": None, "parameters": 1}, "language": None,
     "labels": names,
@@ -49,6 +50,7 @@ run = {
     "hardware": {"cpu": "one", "cores": 1, "memory_gb": 1, "gpus": []}, "precision": "float32", "processes": 1,
 }
 results = dict.fromkeys(["test_accuracy", "test_f1", "test_roc_auc", "train_runtime", "train_samples_per_second"], 1.0)
+results["eval_accuracy"] = 0.5 + float(flags.learning_rate or 0)
 for name, content in (("run", run), ("all_results", results)):
     (folder / f"{name}.json").write_text(json.dumps(content))
 """
@@ -130,9 +132,10 @@ def test_a_sweep_goes_on_where_it_stopped(recipe, capsys):
     words = ["--learning_rate", "1e-3,3e-4", "--seed", "1,2"]
     assert run_sweep(recipe, words, "out") == 0
     printed = capsys.readouterr().out
-    assert "[4/4] learning_rate=3e-4_seed=2: test_accuracy 1.0000, test_f1 1.0000 after" in printed
-    assert "| learning_rate=1e-3_seed=1 | 0.001 | 1 | 1.0000 (1.0000 – 1.0000) |" in printed
-    assert "| 0.0003 | 2 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 |" in printed
+    assert "[4/4] learning_rate=3e-4_seed=2: validation accuracy 0.5003 after" in printed
+    assert "| learning_rate=1e-3_seed=1 | 0.5010 | 0.001 | 1 | 1.0000 (1.0000 – 1.0000) |" in printed
+    assert "| 0.0003 | 2 | 0.5003 ± 0.0000 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 |" in printed
+    assert "Chosen: learning_rate=1e-3_seed=1, by its validation accuracy of 0.5010." in printed
     folders = sorted(path for path in Path("out").iterdir() if path.is_dir())
     assert [path.name for path in folders] == sorted(run.name for run in plan(words, "out"))
     assert Path("out/comparison.html").read_text(encoding="utf-8").count("<figure>") >= 2
@@ -147,7 +150,7 @@ def test_a_sweep_goes_on_where_it_stopped(recipe, capsys):
     (folders[0] / "run.json").write_text('{"task":')
     times = [(path / "run.json").stat().st_mtime_ns for path in folders[1:]]
     assert run_sweep(recipe, words, "out", keep_checkpoints=True) == 0
-    assert "[4/4] learning_rate=3e-4_seed=2: finished before, test_accuracy 1.0000" in capsys.readouterr().out
+    assert "[4/4] learning_rate=3e-4_seed=2: finished before, validation accuracy 0.5003" in capsys.readouterr().out
     assert (folders[0] / "log.txt").read_text().splitlines()[3:] == rest[:1] + ["resumed from ['checkpoint-3'] auto"]
     assert sorted(path.name for path in folders[0].glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-7"]
     assert times == [(path / "run.json").stat().st_mtime_ns for path in folders[1:]]
@@ -157,7 +160,7 @@ def test_a_failure_is_reported_and_the_others_run(recipe, capsys):
     assert run_sweep(recipe, ["--seed", "1,2,3", "--fail", "2"], "out") == 1
     printed = capsys.readouterr().out
     assert "[2/3] seed=2: failed, exit code 2: error: --seed 2: not this one (see out/seed=2/log.txt)" in printed
-    assert "[3/3] seed=3: test_accuracy 1.0000" in printed
+    assert "[3/3] seed=3: validation accuracy 0.5000" in printed
     assert "| seed=2 |" not in printed
     assert printed.rstrip().endswith("failed: seed=2")
 

@@ -29,7 +29,7 @@ def verdict(comparison) -> str:
     else:
         lines = [f"Chosen: {chosen.name}, by its {criterion.title} of {chosen.validation:.4f}."]
         lines += [
-            f"By validation {metric_title(metric)} chosen, yet ranked as all: {', '.join(names)}."
+            f"Ranked by {criterion.title} too, though chosen by {metric_title(metric)}: {', '.join(names)}."
             for metric, names in criterion.others.items()
         ]
     lines += [f"Not ranked: {', '.join(names)} ({reason})." for reason, names in unranked(comparison).items()]

@@ -53,14 +53,14 @@ def write_model_card(output_dir: str | Path, *, repo_id: str | None = None) -> P
     Raises:
         InputError: a file is missing or torn, lacks something, or `repo_id` cannot be a repository's name.
     """
-    folder = Path(output_dir)
-    record = read_record(folder)
-    results, config = read_results(folder, record.target), read_json(folder / "config.json")
     if repo_id is not None:
         try:
             validate_repo_id(repo_id)
         except HFValidationError as error:
             raise InputError(f"{repo_id!r} cannot be a repository's name: use NAMESPACE/NAME") from error
+    folder = Path(output_dir)
+    record = read_record(folder)
+    results, config = read_results(folder, record.target), read_json(folder / "config.json")
     name = repo_id or folder.resolve().name
     card = ModelCard.from_template(
         _metadata(record, results, name), template_path=str(TEMPLATE), **_content(record, results, config, name)

@@ -94,7 +94,7 @@ def read_predictions(path: Path, target: "Target") -> Predictions:
     try:
         with open(path, encoding="utf-8", errors="surrogatepass", newline="") as file:
             rows = csv.reader(file)
-            header = next(rows, [""])
+            header = next(rows, None) or [""]
             if header[0] not in ("text", "id") or header[1:] != ["label", "prediction", *target.names]:
                 raise InputError(
                     f"{path}:1: the columns must be text or id, label, prediction and the {len(target.names)} classes "

@@ -91,11 +91,11 @@ def test_recipe(trained):
     )
     assert results["test_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
     assert results["test_f1_micro"] == pytest.approx(f1_score(labels, predicted, average="micro"))
-    thresholds = np.float32(found.about["thresholds"])
+    thresholds = np.float32(found.record.thresholds)
     np.testing.assert_array_equal(predicted, found.predictions.probabilities.astype(np.float32) >= thresholds)
     model = AutoModelForSequenceClassification.from_pretrained(folder / "out")
     assert model.config.problem_type == "multi_label_classification"
-    np.testing.assert_allclose(model.config.decision_thresholds, found.about["thresholds"])
+    np.testing.assert_allclose(model.config.decision_thresholds, found.record.thresholds)
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert "Exact labels" in page and "Confusion matrix" not in page
     assert "may be none" in (folder / "out" / "README.md").read_text(encoding="utf-8")

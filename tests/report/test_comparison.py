@@ -41,10 +41,14 @@ def make_run(tmp_path):
         text: str = "第{}条",
         history: list | None = None,
         command: str = "accelerate launch recipes/x.py",
+        validation: dict | None = None,
         about: dict | None = None,
         **settings,
     ):
-        """A finished run; `noise` seeds the model's errors, the test rows are the same for every run of `rows`."""
+        """A finished run; `noise` seeds the model's errors, the test rows are the same for every run of `rows`.
+
+        `validation` are its scores there; by default it does as well as on test, less a hundredth.
+        """
         labels = np.random.default_rng(0).integers(len(names), size=rows)
         logits = np.random.default_rng(noise).normal(size=(rows, len(names)))
         logits[np.arange(rows), labels] += strength
@@ -60,7 +64,10 @@ def make_run(tmp_path):
                 writer.writerow([text.format(row), names[label], names[answer], *shares])
         split = {"rows": rows, "labels": dict.fromkeys(names, rows // len(names)), "length": None}
         run = {
+            "version": 2,
             "task": "x",
+            "target": "one_label",
+            "chosen_by": "accuracy",
             "command": command,
             "started": "2026-01-31T12:00:00+00:00",
             "seconds": 5.0,
@@ -89,6 +96,9 @@ def make_run(tmp_path):
             "train_runtime": 75.0,
             "train_samples_per_second": 1235.7,
         }
+        if validation is None:
+            validation = {"accuracy": results["test_accuracy"] - 0.01}
+        results |= {f"eval_{metric}": value for metric, value in validation.items()}
         contents = {"run": run, "all_results": results}
         if history is not None:
             contents["trainer_state"] = {"log_history": history, "best_global_step": None}
@@ -136,27 +146,144 @@ def test_scores_intervals_and_the_order(make_run):
     comparison = compare([make_run("weak", 1, strength=1.0), make_run("strong", 2, strength=3.0)])
     assert [one.name for one in comparison.runs] == ["strong", "weak"]
     header, *rows = Page(render(comparison)).tables["runs"]
-    assert header[:4] == ["run", "test accuracy, 95 % interval", "", "p against best"]
+    assert header[:5] == ["run", "validation accuracy", "test accuracy, 95 % interval", "", "p against chosen"]
     for one, row in zip(comparison.runs, rows, strict=True):
-        for name, cell in (("accuracy", row[1]), ("f1", row[-5])):
+        assert row[1] == f"{one.results['eval_accuracy']:.4f}"
+        for name, cell in (("accuracy", row[2]), ("f1", row[-5])):
             low, high = one.scores.intervals[name]
             assert cell == f"{one.results[f'test_{name}']:.4f} {low:.4f} – {high:.4f}"
         assert row[-4] == f"{one.results['test_roc_auc']:.4f}"
         assert row[-3:] == ["1 min 15 s", "1,236", "4,900,000"]
 
 
+def test_the_run_that_is_best_on_test_is_not_chosen_for_that(make_run):
+    lucky = make_run("lucky", 1, strength=3.0, validation={"accuracy": 0.8})
+    better = make_run("better", 2, strength=2.0, validation={"accuracy": 0.9}, learning_rate=1.0)
+    comparison = compare([lucky, better])
+    assert [one.name for one in comparison.runs] == ["better", "lucky"]
+    assert comparison.runs[1].scores.accuracy > comparison.runs[0].scores.accuracy
+    assert comparison.chosen is comparison.runs[0] and comparison.groups[0].runs == [comparison.chosen]
+    assert comparison.runs[1].p_value is not None and comparison.chosen.p_value is None
+    source, tables = render(comparison), markdown(comparison)
+    assert re.search(r'<tr class="chosen"><th scope="row" title="better">', source)
+    accuracy = f"{comparison.chosen.scores.accuracy:.4f}"
+    assert f"<title>2 runs: {accuracy} test accuracy of the one chosen on validation</title>" in source
+    assert f"Chosen: better, by its validation accuracy of 0.9000; {accuracy}" in " ".join(Page(source).text.split())
+    assert "Chosen: better, by its validation accuracy of 0.9000." in tables
+    assert "best" not in tables and "lucky" not in re.findall("Chosen: .*", tables)[0]
+
+
+def test_runs_without_a_validation_score_come_last_and_nothing_is_chosen_among_them(make_run):
+    evaluated = make_run("evaluated", 1, strength=9.0, validation={}, about={"chosen_by": None})
+    trained = [make_run(name, seed, learning_rate=seed) for name, seed in (("a", 2), ("b", 3))]
+    comparison = compare([evaluated, *trained])
+    *ranked, last = comparison.runs
+    assert {one.name for one in ranked} == {"a", "b"} and last.name == "evaluated" and last.p_value is not None
+    assert [last.unranked, *(one.unranked for one in ranked)] == ["no validation score", "", ""]
+    assert comparison.groups[-1].runs == [last]
+    page = Page(render(comparison))
+    assert "evaluated is not ranked: no validation score." in page.text
+    assert page.tables["runs"][-1][1] == "–"
+    assert "Not ranked: evaluated (no validation score)." in markdown(comparison)
+
+    comparison = compare([evaluated])
+    assert comparison.chosen is None and comparison.criterion is None
+    page = Page(render(comparison))
+    assert "No run has a validation score, so none is chosen" in page.text
+    assert "p against chosen" not in page.tables["runs"][0]
+    assert "none is chosen: test scores choose nothing" in markdown(comparison)
+
+
+def test_a_loss_is_best_where_it_is_lowest(make_run):
+    by_loss = {"about": {"chosen_by": "loss", "greater_is_better": False}}
+    low = make_run("low", 1, strength=1.5, validation={"loss": 0.2, "accuracy": 0.7}, **by_loss)
+    high = make_run(
+        "high", 2, validation={"loss": 0.3, "accuracy": 0.9}, history=_history([0.5], eval_loss=3.5), **by_loss
+    )
+    comparison = compare([high, low])
+    assert [one.name for one in comparison.runs] == ["low", "high"]
+    source = render(comparison)
+    assert "<h3>Validation loss</h3>" in source and "<title>1: 3.5000</title>" in source
+
+
+def test_the_metric_that_most_were_chosen_by_ranks(make_run):
+    scores = [{"accuracy": 0.7, "f1": 0.9}, {"accuracy": 0.8, "f1": 0.6}, {"accuracy": 0.9, "f1": 0.5}]
+    metrics = ["f1", "accuracy", "f1"]
+    folders = [
+        make_run(name, seed, validation=validation, about={"chosen_by": metric}, learning_rate=seed)
+        for seed, (name, validation, metric) in enumerate(zip("abc", scores, metrics, strict=True), start=1)
+    ]
+    comparison = compare(folders)
+    assert [one.name for one in comparison.runs] == ["a", "b", "c"] and comparison.criterion.metric == "f1"
+    page = Page(render(comparison))
+    assert "b chose its checkpoint by accuracy and is ranked by validation macro F1 as most are." in page.text
+    assert page.tables["runs"][0][1] == "validation macro F1" and page.tables["runs"][1][1] == "0.9000"
+    assert "Ranked by validation macro F1 too, though chosen by accuracy: b." in markdown(comparison)
+
+
+def test_other_validation_rows_are_not_ranked(make_run):
+    def about(rows):
+        split = {"rows": ROWS, "labels": dict.fromkeys(NAMES, 60)}
+        splits = {"train": split, "validation": {"rows": rows, "labels": {NAMES[0]: rows}}, "test": split}
+        return {"data": {"name": "THUCNews", "source": "titles", "splits": splits, "max_length": 32}}
+
+    folders = [make_run(f"few{seed}", seed, about=about(10), validation={"accuracy": 1.0}) for seed in (1,)]
+    folders += [make_run(f"all{seed}", seed, about=about(600), seed=seed) for seed in (2, 3)]
+    comparison = compare(folders)
+    assert [one.unranked for one in comparison.runs] == ["", "", "other validation rows: 10 instead of 600"]
+    assert comparison.runs[-1].name == "few1" and comparison.runs[-1].p_value is not None
+
+
+def test_rows_with_several_labels(tmp_path):
+    folders = []
+    for name, validation, third in (("a", 0.5, '["x"]'), ("b", 0.6, "[]")):
+        folder = tmp_path / name
+        folder.mkdir()
+        rows = [('["x"]', '["x"]', 0.9, 0.1), ("[]", "[]", 0.2, 0.1), ('["x", "y"]', third, 0.3, 0.4)]
+        with open(folder / "predictions.csv", "w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([["text", "label", "prediction", "x", "y"], *(["t", *row] for row in rows)])
+        run = {
+            "version": 2,
+            "task": "tags",
+            "target": "label_sets",
+            "chosen_by": "accuracy",
+            "command": "x",
+            "started": "2026-01-31",
+            "seconds": 1.0,
+            "model": {"name": name, "architecture": "x", "base_model": None, "parameters": 1},
+            "labels": ["x", "y"],
+            "data": {"name": "d", "source": "s", "splits": {"test": {"rows": 3, "labels": {"x": 2, "y": 1}}}},
+            "settings": {},
+            "versions": {},
+            "hardware": {"cpu": "one"},
+            "precision": "float32",
+            "processes": 1,
+        }
+        results = {"test_accuracy": 2 / 3, "test_f1": 0.5 if third != "[]" else 1 / 3, "eval_accuracy": validation}
+        results |= {"test_roc_auc": 1.0}
+        for file_name, content in (("run", run), ("all_results", results)):
+            (folder / f"{file_name}.json").write_text(json.dumps(content), encoding="utf-8")
+        folders.append(folder)
+    comparison = compare(folders)
+    assert [one.name for one in comparison.runs] == ["b", "a"]
+    assert comparison.runs[0].correct.tolist() == [True, True, False]
+    page = Page(render(comparison))
+    assert "confusion" not in page.tables and page.tables["runs"][1][2].startswith("0.6667 ")
+    assert "| b | 0.6000 |" in markdown(comparison)
+
+
 def test_p_value_against_the_exact_binomial_test(make_run):
     folders = [make_run("a", 1, strength=2.2), make_run("b", 2), make_run("c", 3, strength=2.1)]
     comparison = compare(folders)
-    best = comparison.best
-    assert best is comparison.runs[0]
-    assert (best.p_value, best.refusal) == (None, "")
+    chosen = comparison.chosen
+    assert chosen is comparison.runs[0]
+    assert (chosen.p_value, chosen.unranked) == (None, "")
     for one in comparison.runs[1:]:
-        only_one = int((one.correct & ~best.correct).sum())
-        only_best = int((best.correct & ~one.correct).sum())
-        exact = binomtest(only_one, only_one + only_best).pvalue
+        only_one = int((one.correct & ~chosen.correct).sum())
+        only_chosen = int((chosen.correct & ~one.correct).sum())
+        exact = binomtest(only_one, only_one + only_chosen).pvalue
         assert one.p_value == pytest.approx(exact, abs=0.02)  # chi-square from 25 discordant rows on
-        assert one.refusal == ""
+        assert one.unranked == ""
 
 
 def test_only_what_differs_is_a_setting(make_run):
@@ -207,9 +334,14 @@ def test_means_over_seeds(make_run):
     for name in ("accuracy", "f1", "roc_auc"):
         values = [one.results[f"test_{name}"] for one in best.runs]
         assert best.means[name] == pytest.approx((np.mean(values), np.std(values, ddof=1)))
+    validation = [one.results["eval_accuracy"] for one in best.runs]
+    assert best.validation == pytest.approx((np.mean(validation), np.std(validation, ddof=1)))
     row = Page(render(comparison)).tables["seeds"][1]
-    assert row[:3] == ["0.0003", "4", f"{best.means['accuracy'][0]:.4f} ± {best.means['accuracy'][1]:.4f}"]
-    assert f"| 0.0003 | 4 | {best.means['accuracy'][0]:.4f} ± {best.means['accuracy'][1]:.4f} |" in markdown(comparison)
+    ranked = f"{best.validation[0]:.4f} ± {best.validation[1]:.4f}"
+    assert row[:4] == ["0.0003", "4", ranked, f"{best.means['accuracy'][0]:.4f} ± {best.means['accuracy'][1]:.4f}"]
+    assert f"| 0.0003 | 4 | {ranked} | {best.means['accuracy'][0]:.4f} ± {best.means['accuracy'][1]:.4f} |" in markdown(
+        comparison
+    )
 
 
 def test_no_means_without_seeds(make_run):
@@ -227,17 +359,17 @@ def test_what_cannot_be_tested_is_said(make_run):
         make_run("classes", 5, names=["财经", "体育", "科技"], seed=4),
     ]
     comparison = compare(folders)
-    assert comparison.best.name in "ab"  # the most accurate run has test rows of its own
-    found = {one.name: (one.p_value, one.refusal) for one in comparison.runs}
+    assert comparison.chosen.name in "ab"  # the highest score is of a run with test rows of its own
+    found = {one.name: (one.p_value, one.unranked) for one in comparison.runs}
     assert found["fewer"] == (None, "other test rows: 120 instead of 200")
     assert found["texts"] == (None, "other test rows: as many, but not the same texts and labels in the same order")
     assert found["classes"] == (None, "other classes: without 游戏 and with 科技")
     assert all(len(group.runs) == 1 for group in comparison.groups if group.runs[0].name not in "ab")
     page = Page(render(comparison))
     for name in ("fewer", "texts", "classes"):
-        assert f"{name} cannot be compared with the best: {found[name][1]}." in page.text
-        assert f"{name}: not tested against {comparison.best.name}, {found[name][1]}" in markdown(comparison)
-    assert {row[3] for row in page.tables["runs"][1:]} >= {"best", "other test rows", "other classes"}
+        assert f"{name} is not ranked: {found[name][1]}." in page.text
+        assert f"Not ranked: {name} ({found[name][1]})." in markdown(comparison)
+    assert {row[4] for row in page.tables["runs"][1:]} >= {"chosen", "other test rows", "other classes"}
 
 
 def test_classes_in_another_order_are_the_same_classes(make_run):
@@ -286,7 +418,7 @@ def test_confusion_is_drawn_for_each_setting(make_run):
     page = render(compare(folders))
     assert page.count('aria-label="Confusion matrix"') == 2
     assert "in the order 财经, 体育, 游戏" in page
-    assert "Of runs that differ in the seed only, the most accurate is shown." in page
+    assert "Of runs that differ in the seed only, the first of the table is shown." in page
 
 
 def test_nothing_of_a_run_is_taken_for_html_or_moves_the_cursor(make_run):

@@ -22,13 +22,20 @@ TEXTS, IMAGES = 100, 600
 @pytest.fixture
 def make_run(tmp_path):
     def make(name, recall, *, images=IMAGES, test=True, validation=True, history=None, about=None, **settings):
-        """A finished run; `recall` is that at 1, the others follow from it."""
+        """A finished run; `recall` is that at 1 on test, the others follow from it; `validation` that on validation: by
+        default the same, False where there is none."""
+
         folder = tmp_path / name
         folder.mkdir(parents=True)
         split = {"rows": TEXTS, "images": images, "pairs": images, "labels": {}}
-        split |= {"answered": {"texts": TEXTS, "images": images}, "length": {"unit": "tokens", "mean": 9.0, "max": 12}}
+        length = {"unit": "tokens", "mean": 9.0, "std": 1.0, "min": 5, "median": 9.0, "max": 12}
+        split |= {"length": length | {"edges": [5, 12], "counts": [TEXTS]}}
+        split |= {"answered": {"texts": TEXTS, "images": images}}
         run = {
+            "version": 2,
             "task": "muge_clip",
+            "target": "pairs",
+            "chosen_by": "recall_at_1",
             "command": "accelerate launch recipes/muge_clip.py",
             "started": "2026-01-31T12:00:00+00:00",
             "seconds": 5.0,
@@ -50,9 +57,10 @@ def make_run(tmp_path):
             "processes": 1,
         } | (about or {})
         results = {"train_runtime": 75.0, "train_samples_per_second": 1235.7}
-        for start, measured in (("test_", test), ("eval_", validation)):
-            for way in ("", "image_to_text_") if measured else ():
-                values = [recall, math.sqrt(recall), math.sqrt(math.sqrt(recall))]
+        chosen_by = recall if validation is True else validation
+        for start, first in (("test_", recall if test else False), ("eval_", chosen_by)):
+            for way in ("", "image_to_text_") if first else ():
+                values = [first, math.sqrt(first), math.sqrt(math.sqrt(first))]
                 results |= {f"{start}{way}recall_at_{k}": value for k, value in zip((1, 5, 10), values, strict=True)}
                 results[f"{start}{way}mean_recall"] = sum(values) / 3
         contents = {"run": run, "all_results": results, "examples": {"queries": []}}
@@ -88,17 +96,19 @@ def _wilson(share, n, z=1.959963985):
 
 def test_recalls_intervals_and_the_order(make_run):
     comparison = compare([make_run("weak", 0.25), make_run("strong", 0.36, learning_rate=1e-4)])
-    assert [one.name for one in comparison.runs] == ["strong", "weak"] and comparison.best.name == "strong"
+    assert [one.name for one in comparison.runs] == ["strong", "weak"] and comparison.chosen.name == "strong"
     header, strong, weak = Page(render(comparison)).tables["runs"]
-    assert header[:5] == ["run", "text to image at 1", "", "learning_rate", "text to image at 5"]
+    assert header[:3] == ["run", "validation recall at 1", "text to image at 1"]
+    assert header[3:6] == ["", "learning_rate", "text to image at 5"]
     for row, recall in ((strong, 0.36), (weak, 0.25)):
-        shown = [row[1], *row[4:11]]
+        assert row[1] == f"{recall:.4f}"
+        shown = [row[2], *row[5:12]]
         expected = [recall, recall**0.5, recall**0.25]
         for place, value in enumerate([*expected, np.mean(expected)] * 2):
             low, high = _wilson(value, TEXTS if place < 4 else IMAGES)
             interval = "" if place in (3, 7) else f" {low:.4f} – {high:.4f}"
             assert shown[place] == f"{value:.4f}{interval}"
-    assert strong[3] == "0.0001" and strong[11:] == ["1 min 15 s", "1,236", "188,000,000"]
+    assert strong[4] == "0.0001" and strong[12:] == ["1 min 15 s", "1,236", "188,000,000"]
     assert comparison.settings == ["learning_rate"]
 
 
@@ -112,8 +122,8 @@ def test_means_over_seeds(make_run):
         values = [one.results[f"test_{metric}"] for one in group.runs]
         assert group.means[metric] == pytest.approx((np.mean(values), np.std(values, ddof=1)))
     row = Page(render(comparison)).tables["seeds"][1]
-    assert row[:3] == ["0.2", "3", "0.4200 ± 0.0100"] and len(row) == 2 + len(METRICS)
-    assert "| 0.2 | 3 | 0.4200 ± 0.0100 |" in markdown(comparison)
+    assert row[:4] == ["0.2", "3", "0.4200 ± 0.0100", "0.4200 ± 0.0100"] and len(row) == 3 + len(METRICS)
+    assert "| 0.2 | 3 | 0.4200 ± 0.0100 | 0.4200 ± 0.0100 |" in markdown(comparison)
 
 
 def test_curves_of_both_ways_and_the_loss(make_run):
@@ -146,20 +156,36 @@ def test_unknown_test_answers_leave_validation(make_run):
 
 def test_other_test_pictures_are_not_compared(make_run):
     comparison = compare([make_run("a", 0.3), make_run("b", 0.2), make_run("few", 0.9, images=50)])
-    assert comparison.best.name == "a"
+    assert comparison.chosen.name == "a"
     message = "other test rows: 100 texts and 50 pictures of MUGE instead of 100 texts and 600 pictures of MUGE"
-    assert f"few cannot be compared with the best: {message}." in Page(render(comparison)).text
-    assert f"few: not comparable with a, {message}" in markdown(comparison)
+    assert f"few is not ranked: {message}." in Page(render(comparison)).text
+    assert f"Not ranked: few ({message})." in markdown(comparison)
     assert len(comparison.groups) == 2
+
+
+def test_the_run_that_is_best_on_test_is_not_chosen_for_that(make_run):
+    folders = [make_run("lucky", 0.9, validation=0.2), make_run("better", 0.3, validation=0.4, learning_rate=1.0)]
+    folders.append(make_run("evaluated", 0.95, validation=False, about={"chosen_by": None}))
+    comparison = compare(folders)
+    assert [one.name for one in comparison.runs] == ["better", "lucky", "evaluated"]
+    assert comparison.chosen.name == "better" and comparison.groups[0].runs == [comparison.chosen]
+    source = render(comparison)
+    assert re.search(r'<tr class="chosen"><th scope="row" title="better">', source)
+    assert "<title>3 runs: 0.3000 test recall at 1 of the one chosen on validation</title>" in source
+    assert "evaluated is not ranked: no validation score." in Page(source).text
+    tables = markdown(comparison)
+    assert "Chosen: better, by its validation recall at 1 of 0.4000." in tables and "best" not in tables
 
 
 def test_classifiers_and_runs_of_another_version_are_refused(make_run, tmp_path, capsys):
     folder = make_run("a", 0.3)
-    (tmp_path / "classifier").mkdir()
+    classifier = make_run("classifier", 0.3)
+    run = json.loads((classifier / "run.json").read_text())
+    (classifier / "run.json").write_text(json.dumps(run | {"target": "one_label", "labels": ["x"]}))
     with pytest.raises(SystemExit) as end:
-        cli.main(["compare", str(folder), str(tmp_path / "classifier")])
+        cli.main(["compare", str(folder), str(classifier)])
     assert end.value.code == 2
-    line = f"error: {folder} searches pictures, {tmp_path / 'classifier'} classifies: compare runs of one kind\n"
+    line = f"error: {folder} searches pictures, {classifier} has one class a row: compare runs of one kind\n"
     assert capsys.readouterr().err == line
     run = json.loads((folder / "run.json").read_text())
     del run["data"]["splits"]["test"]["answered"]
@@ -197,6 +223,6 @@ def test_a_sweep_ends_in_the_page(make_run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert sweep.run_sweep("recipe.py", ["--seed", "1,2"], "out") == 0
     printed = capsys.readouterr().out
-    assert "seed=1: eval_recall_at_1 0.3000, test_recall_at_1 0.3000 after" in printed
-    assert "| 2 | 0.3500 ± 0.0707 |" in printed and "comparison: out/comparison.html" in printed
+    assert "seed=1: validation recall at 1 0.3000 after" in printed
+    assert "| 2 | 0.3500 ± 0.0707 | 0.3500 ± 0.0707 |" in printed and "comparison: out/comparison.html" in printed
     assert "Over seeds" in (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
