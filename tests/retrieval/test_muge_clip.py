@@ -185,7 +185,7 @@ def test_a_run_that_falls_below_its_start_says_so(finished, tmp_path):
     (tmp_path / "all_results.json").write_text(json.dumps(worse))
     assert "Training made the model worse" in write_report(tmp_path).read_text(encoding="utf-8")
     (tmp_path / "examples.json").write_text(json.dumps({"queries": [{"kind": "random", "text_id": 1, "text": "x"}]}))
-    with pytest.raises(InputError, match="examples.json: 'pictures' is missing"):
+    with pytest.raises(InputError, match="examples.json: queries: 'pictures' is missing"):
         write_report(tmp_path)
 
 
