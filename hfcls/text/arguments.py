@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from hfcls.errors import InputError
+from hfcls.models import TEXT
+from hfcls.own_code import is_file
 from hfcls.training.arguments import RecipeArguments
 
 
@@ -68,11 +70,14 @@ class PretrainedTextArguments(TextArguments):
 
 
 @dataclass
-class BaselineArguments(TextArguments):
+class TokenArguments(TextArguments):
     """Which baseline is trained, on which tokens, from which vectors."""
 
-    architecture: Literal["text_rnn", "text_cnn", "dpcnn", "ngram_linear"] = field(
-        default="text_rnn", metadata={"help": "The model."}
+    architecture: str = field(
+        default="text_rnn",
+        metadata={
+            "help": f"The model: {', '.join(TEXT)}; or one of your own, path/my_model.py or path/my_model.py:Class."
+        },
     )
     tokens: Literal["char", "word", "jieba", "rjieba"] = field(
         default="char", metadata={"help": "What a token is: a character, a word between spaces, a Chinese word."}
@@ -85,9 +90,15 @@ class BaselineArguments(TextArguments):
     embeddings: str | None = field(
         default=None, metadata={"help": "Pretrained vectors: GloVe or word2vec text (.gz too), or embedding_*.npz."}
     )
-    freeze_embeddings: bool = field(default=False, metadata={"help": "Do not train the vectors."})
-    embedding_dim: int = field(default=200, metadata={"help": "Width of the vectors where none are given."})
     padding_side: Literal["right", "left"] = field(default="right", metadata={"help": "Where batches are filled up."})
+
+
+@dataclass
+class ConfigArguments:
+    """What the config of a model gets, if it has a field of that name."""
+
+    embedding_dim: int = field(default=200, metadata={"help": "Width of the vectors where none are given."})
+    freeze_embeddings: bool = field(default=False, metadata={"help": "Do not train the vectors."})
     dropout: float = field(default=0.3, metadata={"help": "Share of features dropped while training."})
     cell: Literal["rnn", "lstm", "gru", "lstm_by_hand"] = field(
         default="lstm", metadata={"help": "text_rnn: the cell."}
@@ -105,6 +116,19 @@ class BaselineArguments(TextArguments):
     min_count: int = field(default=2, metadata={"help": "ngram_linear: training texts that a feature must occur in."})
 
 
+@dataclass
+class BaselineArguments(ConfigArguments, TokenArguments):
+    """Which baseline is trained, on which tokens, and of which size."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        name = self.architecture
+        if name is not None and name not in TEXT and not is_file(name):
+            raise InputError(
+                f"--architecture {name}: give {', '.join(TEXT)}, or the file of your own, path/my_model.py"
+            )
+
+
 CORPORA = ("thucnews", "imdb", "ccf_sentiment")
 
 
@@ -112,8 +136,12 @@ CORPORA = ("thucnews", "imdb", "ccf_sentiment")
 class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
     """Any text model on any table, or on one of the corpora."""
 
-    architecture: Literal["text_rnn", "text_cnn", "dpcnn", "ngram_linear"] | None = field(
-        default=None, metadata={"help": "A baseline, instead of a pretrained model."}
+    architecture: str | None = field(
+        default=None,
+        metadata={
+            "help": f"A baseline, instead of a pretrained model: {', '.join(TEXT)}; or a model of your own, "
+            "path/my_model.py or path/my_model.py:Class."
+        },
     )
     dataset: str | None = field(
         default=None,
@@ -138,6 +166,8 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
         super().__post_init__()
         models = ("model_name_or_path", "from_scratch", "architecture", "evaluate_only")
         given = [name for name in models if getattr(self, name) is not None]
+        if given == ["architecture", "evaluate_only"] and is_file(self.architecture):
+            given.remove("architecture")  # it brings the code of the saved model
         if len(given) != 1:
             raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
         if self.dataset is not None and "/" not in self.dataset:

@@ -1,16 +1,18 @@
 """The baselines a recipe can train: tokenizer, vectors and model from the flags of `BaselineArguments`."""
 
+import inspect
 import logging
+from dataclasses import fields
 
 import torch
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
-from hfcls.models.dpcnn import DPCNNConfig, DPCNNForSequenceClassification
-from hfcls.models.ngram_linear import NgramLinearConfig, NgramLinearForSequenceClassification
-from hfcls.models.text_cnn import TextCNNConfig, TextCNNForSequenceClassification
-from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassification
-from hfcls.text.arguments import BaselineArguments
+from hfcls import own_code
+from hfcls.errors import InputError
+from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
+from hfcls.text.architectures import architecture, check_outputs, errors_of
+from hfcls.text.arguments import BaselineArguments, ConfigArguments
 from hfcls.text.build import reload, text_setup
 from hfcls.text.collator import PaddingCollator
 from hfcls.text.rows import TokenRows, tokenize_corpus
@@ -30,13 +32,15 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
         InputError: a vocabulary, vectors or a saved model cannot be read, or does not fit.
     """
     if arguments.evaluate_only is not None:
+        if own_code.is_file(arguments.architecture or ""):
+            architecture(arguments.architecture)  # the code of the saved model
         return reload(arguments, training_args, corpus)
     tokenizer = build_tokenizer(arguments, corpus)
     rows, truncation = tokenize_corpus(
         corpus, tokenizer, training_args, keep=arguments.truncation, max_length=arguments.tokens_kept
     )
     model = build_model(arguments, tokenizer, corpus.target.names, rows.train)
-    return text_setup(corpus, tokenizer, rows, truncation, model, arguments.architecture)
+    return text_setup(corpus, tokenizer, rows, truncation, model, model.config.model_type)
 
 
 def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedTokenizerBase:
@@ -63,41 +67,52 @@ def build_model(
     Raises:
         InputError: the vectors cannot be read or do not fit the vocabulary.
     """
-    shared = {
-        "vocab_size": len(tokenizer),
-        "pad_token_id": tokenizer.pad_token_id,
-        "id2label": dict(enumerate(labels)),
-        "label2id": {label: i for i, label in enumerate(labels)},
-    }
-    if arguments.architecture == "ngram_linear":
-        config = NgramLinearConfig(ngram_max=arguments.ngram_max, min_count=arguments.min_count, **shared)
-        model = NgramLinearForSequenceClassification(config)
-        model.fit_log_count_ratios(DataLoader(rows, batch_size=512, collate_fn=PaddingCollator(tokenizer.pad_token_id)))
-        return model
-
+    model_class = architecture(arguments.architecture)
     vectors = _load_vectors(arguments, tokenizer)
-    shared["embedding_dim"] = arguments.embedding_dim if vectors is None else vectors.matrix.shape[1]
-    shared["freeze_embeddings"] = arguments.freeze_embeddings
-    shared["dropout"] = arguments.dropout
-    if arguments.architecture == "text_rnn":
-        config = TextRNNConfig(
-            cell=arguments.cell,
-            pooling=arguments.pooling,
-            hidden_size=arguments.hidden_size,
-            num_layers=arguments.num_layers,
-            bidirectional=arguments.bidirectional,
-            initialization=arguments.initialization,
-            **shared,
+    values = _config_values(arguments, model_class, vectors)
+    values |= {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    with errors_of(arguments.architecture):
+        model = model_class(
+            model_class.config_class(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **values)
         )
-        model = TextRNNForSequenceClassification(config)
-    elif arguments.architecture == "text_cnn":
-        model = TextCNNForSequenceClassification(TextCNNConfig(**shared))
-    else:
-        model = DPCNNForSequenceClassification(DPCNNConfig(**shared))
+    collator = PaddingCollator(tokenizer.pad_token_id)
+    if own_code.is_file(arguments.architecture):
+        check_outputs(model, collator([rows[0], rows[1]]), arguments.architecture)
+    if isinstance(model, NgramLinearForSequenceClassification):
+        model.fit_log_count_ratios(DataLoader(rows, batch_size=512, collate_fn=collator))
     if vectors is not None:
-        with torch.no_grad():
-            model.get_input_embeddings().weight.copy_(torch.from_numpy(vectors.matrix))
+        _put_in(vectors, model, arguments)
     return model
+
+
+def _config_values(
+    arguments: BaselineArguments, model_class: type[PreTrainedModel], vectors: Vectors | None
+) -> dict[str, object]:
+    """The flags of `ConfigArguments` that the config has fields for, `embedding_dim` as the vectors have it."""
+    known = inspect.signature(model_class.config_class).parameters
+    values = {f.name: getattr(arguments, f.name) for f in fields(ConfigArguments)}
+    if vectors is not None:
+        values["embedding_dim"] = vectors.matrix.shape[1]
+    if arguments.freeze_embeddings and "freeze_embeddings" not in known:
+        raise InputError(
+            f"--freeze_embeddings: {arguments.architecture} has no vectors that it could leave as they are"
+        )
+    return {name: value for name, value in values.items() if name in known}
+
+
+def _put_in(vectors: Vectors, model: PreTrainedModel, arguments: BaselineArguments) -> None:
+    flag = f"--embeddings {arguments.embeddings}"
+    try:
+        table = model.get_input_embeddings().weight
+    except NotImplementedError:
+        raise InputError(f"{flag}: {arguments.architecture} has no vectors of tokens: leave it out") from None
+    if table.shape != vectors.matrix.shape:
+        raise InputError(
+            f"{flag}: vectors of {vectors.matrix.shape[1]} numbers do not fit into the {tuple(table.shape)} of "
+            f"{arguments.architecture}: give its config a field embedding_dim"
+        )
+    with torch.no_grad():
+        table.copy_(torch.from_numpy(vectors.matrix))
 
 
 def _load_vectors(arguments: BaselineArguments, tokenizer: PreTrainedTokenizerBase) -> Vectors | None:
