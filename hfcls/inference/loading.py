@@ -89,7 +89,10 @@ def load(
         raise
     except (OSError, ValueError, SafetensorError) as error:
         if "trust_remote_code" in str(error):
-            raise InputError(f"{name_or_path}: brings code of its own, which hfcls does not run") from error
+            raise InputError(
+                f"{name_or_path}: brings code of its own, which hfcls does not run: read it, then give its file as "
+                "--architecture FILE.py"
+            ) from error
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder as "

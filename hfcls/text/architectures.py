@@ -4,6 +4,7 @@ import functools
 import importlib
 import inspect
 import logging
+import pkgutil
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
@@ -12,10 +13,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.dynamic_module_utils import get_imports
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from hfcls import own_code
+from hfcls import models, own_code
 from hfcls.errors import InputError
 from hfcls.inference.loading import register_models
-from hfcls.models import TEXT
 
 logger = logging.getLogger(__name__)
 
@@ -35,15 +35,20 @@ def architecture(name: str) -> type[PreTrainedModel]:
     """
     if own_code.is_file(name):
         return _own(name)
-    return getattr(importlib.import_module(f"hfcls.models.{name}"), TEXT[name])
+    return getattr(importlib.import_module(f"hfcls.models.{name}"), models.TEXT[name])
 
 
 @functools.cache  # a file is run and registered once
 def _own(name: str) -> type[PreTrainedModel]:
+    path = own_code.path_of(name)
+    if path.stem in {module.name for module in pkgutil.iter_modules(models.__path__)}:
+        raise InputError(
+            f"--architecture {path}: a file of that name of hfcls may lie beside the weights: rename yours"
+        )
     register_models()
     known = set(CONFIG_MAPPING)
     model_class = own_code.load_class(name, PreTrainedModel, flag="--architecture")
-    where = f"{own_code.path_of(name)}: {model_class.__name__}"
+    where = f"{path}: {model_class.__name__}"
     config_class = model_class.config_class
     if not (isinstance(config_class, type) and issubclass(config_class, PreTrainedConfig)):
         raise InputError(f"{where} has no config: write `config_class = …` in it, a PreTrainedConfig")
@@ -61,7 +66,7 @@ def _own(name: str) -> type[PreTrainedModel]:
         config_class.register_for_auto_class()
     AutoModelForSequenceClassification.register(config_class, model_class, exist_ok=True)
     model_class.register_for_auto_class("AutoModelForSequenceClassification")
-    foreign = sorted(set(get_imports(own_code.path_of(name))) - INSTALLED - sys.stdlib_module_names)
+    foreign = sorted(set(get_imports(path)) - INSTALLED - sys.stdlib_module_names)
     if foreign:
         logger.warning("%s imports %s: so has to whoever loads what is saved", where, ", ".join(foreign))
     return model_class
