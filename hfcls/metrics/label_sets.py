@@ -104,6 +104,7 @@ class LabelSets:
     kind = "label_sets"
     problem_type = "multi_label_classification"
     printed = ("accuracy", "f1", "f1_micro", "roc_auc", "loss")
+    losses = ("binary_cross_entropy",)  # that a classification head may be trained on, what it computes itself first
 
     def labels_of(self, split: datasets.Dataset) -> np.ndarray:
         """The labels of `split`, (rows, labels) float32 of zeros and ones."""

@@ -85,6 +85,7 @@ class OneLabel:
     kind = "one_label"
     problem_type = "single_label_classification"
     printed = ("accuracy", "f1", "roc_auc", "loss")
+    losses = ("cross_entropy", "focal")  # that a classification head may be trained on, what it computes itself first
 
     def labels_of(self, split: datasets.Dataset) -> np.ndarray:
         """The labels of `split`, (rows,) int64."""

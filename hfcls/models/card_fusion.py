@@ -122,6 +122,9 @@ class CardFusionForSequenceClassification(PreTrainedModel):
     main_input_name = "ngrams"
     # The loss is a mean over its own batch: it is for Trainer to divide it by the accumulation steps.
     accepts_loss_kwargs = False
+    # It is adjusted to the classes' priors, and of coarse classes too: no loss of the logits alone is the same.
+    own_loss = "logit_adjusted_cross_entropy"
+    accepted_losses = ()
 
     def __init__(self, config: CardFusionConfig):
         super().__init__(config)
@@ -154,6 +157,14 @@ class CardFusionForSequenceClassification(PreTrainedModel):
         else:
             super()._init_weights(module)
             init_card_buffers(module)
+
+    @torch.no_grad()
+    def divide_logits(self, temperature: float) -> None:
+        """Divides all logits from now on, in the weights: those of the text and those of the table."""
+        by_ngrams = self.config.text_config is None
+        of_text = [self.text.class_scale] if by_ngrams else self.text.classifier.parameters()
+        for tensor in (*of_text, *self.classifier.parameters()):
+            tensor /= temperature
 
     def forward(
         self,

@@ -96,6 +96,18 @@ class LabelSimilarityForSequenceClassification(PreTrainedModel):
             self.classifier = nn.Linear(self.table.size, config.num_labels)
         self.post_init()
 
+    @property
+    def own_loss(self) -> str:
+        """The loss that `forward` computes."""
+        if self.config.classifier == "svm":
+            return "multi_class_hinge"
+        return "cross_entropy" if self.config.coarse_of is None else "cross_entropy_of_fine_and_coarse_classes"
+
+    @property
+    def accepted_losses(self) -> tuple[str, ...]:
+        """What hfcls may train it on, and weigh, besides the loss that `forward` computes."""
+        return ("cross_entropy", "focal") if self.own_loss == "cross_entropy" else ()
+
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         init_card_buffers(module)

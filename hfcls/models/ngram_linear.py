@@ -73,6 +73,8 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
     config: NgramLinearConfig
     # The loss is a mean over its own batch: it is for Trainer to divide it by the accumulation steps.
     accepts_loss_kwargs = False
+    # What hfcls may train it on, and weigh, besides the loss that `forward` computes.
+    accepted_losses = ("squared_hinge", "cross_entropy", "focal", "binary_cross_entropy")
 
     def __init__(self, config: NgramLinearConfig):
         super().__init__(config)
@@ -84,6 +86,16 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         self.weight = nn.Parameter(torch.zeros(config.num_features + 1, config.num_labels))
         self.bias = nn.Parameter(torch.zeros(config.num_labels))
         self.post_init()
+
+    @property
+    def own_loss(self) -> str:
+        """The loss that `forward` computes."""
+        several = self.config.problem_type == "multi_label_classification"
+        return "binary_cross_entropy" if several else self.config.loss
+
+    def divide_logits(self, temperature: float) -> None:
+        """Divides all logits from now on, in the config, which is saved."""
+        self.config.logit_scale /= temperature
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

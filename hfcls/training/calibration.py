@@ -5,6 +5,7 @@ itself becomes less so.
 """
 
 import numpy as np
+import torch
 
 from hfcls.errors import InputError
 from hfcls.metrics import label_sets as multi_label
@@ -14,15 +15,14 @@ from hfcls.metrics.calibration import fit_temperature
 def scale_logits(model, temperature: float) -> None:
     """Divides all logits of `model` by `temperature`, in its weights: what is saved needs no code to be calibrated.
 
-    The weights and the bias of the last linear layer are divided; `ngram_linear` has `logit_scale` in its config.
+    A model whose logits are not those of its last linear layer has a method for it, `divide_logits(temperature)`; of
+    any other, the weights and the bias of that layer are divided.
 
     Raises:
         InputError: there is no linear layer with as many outputs as classes.
     """
-    import torch
-
-    if model.config.model_type == "ngram_linear":
-        model.config.logit_scale /= temperature
+    if hasattr(model, "divide_logits"):
+        model.divide_logits(temperature)
         return
     linear = [
         module
@@ -30,7 +30,10 @@ def scale_logits(model, temperature: float) -> None:
         if isinstance(module, torch.nn.Linear) and module.out_features == model.config.num_labels
     ]
     if not linear:
-        raise InputError(f"--calibrate: {type(model).__name__} has no linear layer in front of its logits")
+        raise InputError(
+            f"--calibrate: {type(model).__name__} has no linear layer in front of its logits: leave the flag out, or "
+            f"give the model a method divide_logits(temperature)"
+        )
     with torch.no_grad():
         for parameter in linear[-1].parameters():
             parameter /= temperature
@@ -42,8 +45,6 @@ def check_scalable(model, batch: dict) -> None:
     Raises:
         InputError: it does not: something comes after the last linear layer.
     """
-    import torch
-
     model.eval()
     inputs = {name: tensor.to(model.device) for name, tensor in batch.items() if name != "labels"}
     with torch.no_grad():
@@ -52,7 +53,10 @@ def check_scalable(model, batch: dict) -> None:
         after = model(**inputs).logits
         scale_logits(model, 0.5)  # powers of two: the weights are again what they were, to the last bit
     if not torch.allclose(before, 2 * after, rtol=1e-3, atol=1e-6):
-        raise InputError(f"--calibrate: the logits of {type(model).__name__} do not come from a linear layer")
+        raise InputError(
+            f"--calibrate: the logits of {type(model).__name__} do not come from a linear layer: leave the flag out, "
+            f"or give the model a method divide_logits(temperature)"
+        )
 
 
 def calibrate(trainer, rows) -> float:

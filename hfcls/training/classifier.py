@@ -68,15 +68,19 @@ class ClassifierSetup(Setup):
         # (huggingface/transformers#47688).
         model.accepts_loss_kwargs = False
         model.config.problem_type = self.target.problem_type  # every model's loss goes by it
+        loss = build_loss(self, arguments, training_args.label_smoothing_factor)
+        options = trainer_options(arguments, training_args)
+        if loss is not None:
+            options["args"].label_smoothing_factor = 0.0  # the loss smooths; Trainer would say that it does not
         return ClassifierTrainer(
-            **trainer_options(arguments, training_args),
+            **options,
             model=model,
             train_dataset=self.rows.train,
             eval_dataset=self.rows.validation,
             processing_class=self.processor,
             data_collator=self.collator,
             compute_metrics=self.target.compute_metrics,
-            compute_loss_func=build_loss(self, arguments, training_args.label_smoothing_factor),
+            compute_loss_func=loss,
             preprocess_logits_for_metrics=keep_logits,
         )
 

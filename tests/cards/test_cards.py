@@ -1,5 +1,6 @@
 """Models of dataset cards: against scikit-learn, against a reload where hfcls is not, and fitted on train alone."""
 
+import copy
 import csv
 import json
 import subprocess
@@ -30,6 +31,7 @@ from hfcls.models.card_features import (
 )
 from hfcls.runs.hub import EMBEDDING_MODEL
 from hfcls.text.tokenization import train_wordpiece_tokenizer
+from hfcls.training.calibration import check_scalable, scale_logits
 from tests.hub_server import serve_hub
 
 TASKS = {"summarization": "NLP", "translation": "NLP", "audio-classification": "Audio"}
@@ -335,6 +337,20 @@ def test_ridge_regression_is_least_squares_with_a_row_for_each_penalty(num_featu
     expected = np.linalg.lstsq(rows, np.vstack([targets, np.zeros((num_features, 2))]), rcond=None)[0]
     sparse = scipy.sparse.csr_matrix(features)
     np.testing.assert_allclose(ridge_regression(sparse, targets, 0.3), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "embedded"])
+def test_logits_are_divided_in_the_weights(setups, name):
+    _, setup = setups[name]
+    model = copy.deepcopy(setup.model).eval()
+    batch = setup.collator([setup.rows.test[row] for row in range(4)])
+    check_scalable(model, batch)
+    with torch.no_grad():
+        before = model(**batch)
+        scale_logits(model, 1.7)
+        after = model(**batch)
+    assert before.logits.std() > 0.01
+    torch.testing.assert_close(after.logits, before.logits / 1.7)
 
 
 def test_metrics_know_all_classes_of_a_card(setups):

@@ -17,7 +17,10 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from hfcls.errors import InputError
 from hfcls.metrics.one_label import OneLabel
+from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification
+from hfcls.models.label_similarity import LabelSimilarityConfig, LabelSimilarityForSequenceClassification
 from hfcls.models.ngram_linear import NgramLinearConfig, NgramLinearForSequenceClassification
+from hfcls.models.text_cnn import TextCNNConfig, TextCNNForSequenceClassification
 from hfcls.training.arguments import RecipeArguments
 from hfcls.training.losses import Loss, build_loss, class_weights
 from tests import worker
@@ -168,10 +171,10 @@ def test_flags_that_do_not_fit(flags, message):
         RecipeArguments(**flags)
 
 
-def setup(model, pipeline_task="text-classification"):
+def setup(model):
     rows = SimpleNamespace(train=SimpleNamespace(labels=np.array([0, 0, 1])))
     target = OneLabel(["good", "bad"])
-    return SimpleNamespace(model=model, rows=rows, target=target, pipeline_task=pipeline_task, model_name="a model")
+    return SimpleNamespace(model=model, rows=rows, target=target)
 
 
 @pytest.mark.parametrize(
@@ -189,9 +192,81 @@ def test_what_cannot_be_combined_is_said(flags, smoothing, message):
     assert build_loss(setup(model), RecipeArguments(evaluate_only="m", **flags), smoothing) is None
 
 
-def test_a_task_without_classes_has_no_class_weights():
-    with pytest.raises(InputError, match="learns without classes"):
-        build_loss(setup(None, "feature-extraction"), RecipeArguments(class_weight="balanced"), 0.0)
+CARDS = {"fusion": CardFusionForSequenceClassification(CardFusionConfig(num_labels=2, num_features=3))}
+for name, more in (("inception", {}), ("svm", {"classifier": "svm"}), ("both", {"coarse_of": [0, 0]})):
+    CARDS[name] = LabelSimilarityForSequenceClassification(LabelSimilarityConfig(num_labels=2, **more))
+
+
+@pytest.mark.parametrize("name", ["fusion", "svm", "both"])
+@pytest.mark.parametrize(
+    ("flags", "smoothing", "message"),
+    [
+        ({"loss": "focal"}, 0.0, "--loss focal: .* a loss of its own, .*: leave --loss out"),
+        ({"loss": "cross_entropy", "class_weight": "balanced"}, 0.0, ": leave --loss and --class_weight out"),
+        ({"class_weight": "1,2"}, 0.0, "--class_weight 1,2: .*: leave --class_weight out"),
+        ({}, 0.1, "--label_smoothing_factor 0.1: .*: leave --label_smoothing_factor out"),
+    ],
+)
+def test_a_loss_of_the_models_own_is_not_replaced(name, flags, smoothing, message):
+    with pytest.raises(InputError, match=message) as refused:
+        build_loss(setup(CARDS[name]), RecipeArguments(**flags), smoothing)
+    assert type(CARDS[name]).__name__ in str(refused.value) and "\n" not in str(refused.value)
+    assert build_loss(setup(CARDS[name]), RecipeArguments(), 0.0) is None
+
+
+def test_a_plain_head_takes_every_loss():
+    for model in (CARDS["inception"], TextCNNForSequenceClassification(TextCNNConfig(num_labels=2, vocab_size=9))):
+        assert build_loss(setup(model), RecipeArguments(loss="focal", class_weight="1,2"), 0.0).name == "focal"
+        assert build_loss(setup(model), RecipeArguments(loss="cross_entropy"), 0.1).label_smoothing == 0.1
+        assert build_loss(setup(model), RecipeArguments(), 0.1) is None  # Trainer smooths
+
+
+def test_a_model_that_names_its_losses_gets_no_other():
+    class Picky(TextCNNForSequenceClassification):
+        accepted_losses = ("cross_entropy",)
+
+    model = Picky(TextCNNConfig(num_labels=2, vocab_size=9))
+    with pytest.raises(InputError, match="--loss focal: Picky accepts cross_entropy: give one of them"):
+        build_loss(setup(model), RecipeArguments(loss="focal"), 0.0)
+    assert build_loss(setup(model), RecipeArguments(loss="class_balanced"), 0.0).name == "cross_entropy"
+
+
+SETS = (RANDOM.random((40, 3)) < 0.3).astype(np.float32)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_smoothed_labels_by_hand(smoothing):
+    total = 0.0
+    for row, labels in zip(LOGITS.tolist(), SETS.tolist(), strict=True):
+        for logit, label in zip(row, labels, strict=True):
+            p, y = 1 / (1 + math.exp(-logit)), label * (1 - smoothing) + smoothing / 2
+            total -= y * math.log(p) + (1 - y) * math.log(1 - p)
+    loss = Loss("binary_cross_entropy", label_smoothing=smoothing)
+    assert value(loss, labels=SETS) == pytest.approx(total / SETS.size, abs=1e-6)
+    halves = [value(loss, LOGITS[part], SETS[part], num_items_in_batch=120) for part in (slice(9), slice(9, 40))]
+    assert sum(halves) == pytest.approx(total / SETS.size, abs=1e-6)
+    if not smoothing:
+        expected = torch.nn.BCEWithLogitsLoss()(torch.tensor(LOGITS).float(), torch.tensor(SETS))
+        assert value(loss, labels=SETS) == pytest.approx(expected.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ["ngram_linear", "text_cnn"])
+def test_smoothing_of_label_sets_is_trained(architecture, tmp_path, monkeypatch):
+    rows = [
+        {"text": f"{'warm' if i % 2 else 'cold'} day {i}", "label": ["red"] if i % 2 else ["blue"]} for i in range(120)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = f"--data_dir {tmp_path / 'rows.jsonl'} --multi_label --tokens word --architecture {architecture}"
+    flags += " --num_train_epochs 6 --learning_rate 0.05 --per_device_train_batch_size 8 --bf16 False"
+    flags += " --gradient_accumulation_steps 2"
+    losses = {}
+    for share in ("0", "0.6"):
+        out = tmp_path / share
+        more = f" --label_smoothing_factor {share}"
+        losses[share] = run_recipe("text_classification.py", flags + more, out, monkeypatch)["test_loss"]
+        assert json.loads((out / "run.json").read_text())["settings"]["label_smoothing_factor"] == float(share)
+    # The targets are 0.3 and 0.7: a model that has learned them loses -ln 0.7 on what is true.
+    assert losses["0"] < 0.1 and losses["0.6"] == pytest.approx(-math.log(0.7), abs=0.1)
 
 
 def test_weights_are_saved_and_shown(tmp_path, monkeypatch):
