@@ -7,6 +7,7 @@ import argparse
 import difflib
 import sys
 
+from hfcls.data.corpora import CORPORA, corpus_names, is_own_builder
 from hfcls.errors import InputError, one_line_errors
 
 SWEEP_FLAGS = """
@@ -120,7 +121,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     check.add_argument(
         "corpus",
         metavar="CORPUS",
-        help="thucnews, imdb, ccf_sentiment, mnist, dataset_cards, muge, muge_images; or a CSV, JSONL or Parquet file",
+        help=f"{', '.join(corpus_names())}; a CSV, TSV, JSONL, Parquet or Excel file, or a folder of them; or FILE.py, "
+        "FILE.py:CLASS with a builder of your own",
     )
     check.add_argument("--data_dir", metavar="DIR", help="of a corpus with a name: its owners' files [embedded sample]")
     check.add_argument("--text_column", default="text", help="of a table [text]")
@@ -231,13 +233,15 @@ def _check(options: argparse.Namespace) -> int:
 
     from hfcls.audit.audit import audit, summary, write_json
     from hfcls.audit.page import write_page
-    from hfcls.audit.sources import BUILDERS, load_builder, load_tables
+    from hfcls.audit.sources import load_builder, load_tables
+    from hfcls.data.own_corpus import OwnCorpus
 
     fatal, left_out = _findings("--fail_on", options.fail_on), _findings("--clean", options.clean)
-    if options.corpus in BUILDERS:
-        corpus = load_builder(options.corpus, options.data_dir, options.group_column)
+    if options.corpus in CORPORA or is_own_builder(options.corpus):
+        named = CORPORA.get(options.corpus) or OwnCorpus(options.corpus)
+        corpus = load_builder(options.corpus, named, options.data_dir, options.group_column)
     elif options.data_dir is not None:
-        raise InputError(f"--data_dir goes with {', '.join(BUILDERS)}; a table is named alone: hfcls check FILE")
+        raise InputError(f"--data_dir goes with {', '.join(CORPORA)}; a table is named alone: hfcls check FILE")
     else:
         corpus = load_tables(
             options.corpus,
@@ -252,7 +256,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.write_clean is not None:
         from hfcls.audit.clean import write_clean
 
-        dropped = write_clean(done, left_out, options.write_clean, corpus=options.corpus, data_dir=options.data_dir)
+        dropped = write_clean(done, left_out, options.write_clean)
         rows = ", ".join(f"{count:,} {split}" for split, count in dropped.items())
         print(f"clean: {options.write_clean}, without {rows} rows ({', '.join(left_out)})")
     found = [finding.name for finding in done.findings if finding.found and finding.name in fatal]

@@ -58,14 +58,14 @@ def main():
 
     from functools import partial
 
-    from hfcls.data.imdb import IMDB
+    from hfcls.data.corpora import CORPORA
     from hfcls.text import build as pretrained
     from hfcls.training import folds as cross_validation
     from hfcls.training import run as training
     from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
-    corpus = load_corpus(IMDB, arguments, training_args, name="IMDB", language="en", labels=arguments.labels)
+    corpus = load_corpus(CORPORA["imdb"], arguments, training_args, labels=arguments.labels)
     build = partial(pretrained.build, default="google-bert/bert-base-uncased")
     cross_validation.run(build, corpus, arguments, training_args, task=TASK)
 

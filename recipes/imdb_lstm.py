@@ -59,14 +59,14 @@ def defaults(given):
 def main():
     arguments, training_args = parse(ImdbArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls.data.imdb import IMDB
+    from hfcls.data.corpora import CORPORA
     from hfcls.text import baselines
     from hfcls.training import folds as cross_validation
     from hfcls.training import run as training
     from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
-    corpus = load_corpus(IMDB, arguments, training_args, name="IMDB", language="en", labels=arguments.labels)
+    corpus = load_corpus(CORPORA["imdb"], arguments, training_args, labels=arguments.labels)
     cross_validation.run(baselines.build, corpus, arguments, training_args, task=TASK)
 
 

@@ -44,17 +44,14 @@ def defaults(given):
 def main():
     arguments, training_args = parse(ImageArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls.data.mnist import MNIST
+    from hfcls.data.corpora import CORPORA
     from hfcls.images import build as images
     from hfcls.training import folds as cross_validation
     from hfcls.training import run as training
     from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
-    name = "scikit-learn digits" if arguments.data_dir is None else "MNIST"
-    corpus = load_corpus(MNIST, arguments, training_args, name=name, language=None)
-    if corpus.target.names != list("0123456789"):
-        corpus.name = corpus.source  # pictures of one's own
+    corpus = load_corpus(CORPORA["mnist"], arguments, training_args)
     cross_validation.run(images.build, corpus, arguments, training_args, task=TASK)
 
 

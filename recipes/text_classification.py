@@ -5,13 +5,14 @@
     accelerate launch recipes/text_classification.py --data_dir reviews.parquet --from_scratch mini
     accelerate launch recipes/text_classification.py --dataset ccf_sentiment --data_dir ccf_sentiment \\
         --architecture ngram_linear --class_weight balanced
+    accelerate launch recipes/text_classification.py --dataset my_corpus.py --architecture text_cnn
 
 A file is split 80/10/10, class by class; a folder holds train.csv, dev.csv and test.csv (or .tsv, .jsonl, .parquet,
-.xlsx).
+.xlsx). my_corpus.py holds a builder class of `datasets` that gives text and label; the file is run.
 """
 
 from hfcls.errors import one_line_errors
-from hfcls.text.arguments import CORPORA, TextClassificationArguments
+from hfcls.text.arguments import TextClassificationArguments
 from hfcls.training.arguments import parse
 
 TASK = "text_classification"
@@ -67,38 +68,15 @@ def main():
     arguments, training_args = parse(TextClassificationArguments, task=TASK, description=__doc__, defaults=defaults)
 
     from functools import partial
-    from pathlib import Path
 
-    from hfcls.data.ccf_sentiment import CCFSentiment
-    from hfcls.data.hub_table import fetch_table
-    from hfcls.data.imdb import IMDB
-    from hfcls.data.table import Table
-    from hfcls.data.thucnews import THUCNews
     from hfcls.text import baselines
     from hfcls.text import build as pretrained
+    from hfcls.text.corpus import load_text_corpus
     from hfcls.training import folds as cross_validation
     from hfcls.training import run as training
-    from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
-    if arguments.dataset not in CORPORA:
-        name, language, builder = arguments.dataset, arguments.language, Table
-        if name is None:
-            name = Path(arguments.data_dir).resolve().stem
-        else:
-            with training_args.main_process_first(desc="fetching the data set"):
-                arguments.data_dir = str(fetch_table(name))
-        options = "text_column text_pair_column label_column group_column multi_label label_separator".split()
-        options = {option: getattr(arguments, option) for option in options}
-    else:
-        corpora = {
-            "thucnews": ("THUCNews", "zh", THUCNews),
-            "imdb": ("IMDB", "en", IMDB),
-            "ccf_sentiment": ("CCF sentiment", "zh", CCFSentiment),
-        }
-        name, language, builder = corpora[arguments.dataset]
-        options = {}
-    corpus = load_corpus(builder, arguments, training_args, name=name, language=language, **options)
+    corpus = load_text_corpus(arguments, training_args)
     build = baselines.build
     if arguments.architecture is None:
         build = partial(pretrained.build, default=arguments.model_name_or_path)

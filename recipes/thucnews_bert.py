@@ -50,14 +50,14 @@ def main():
 
     from functools import partial
 
-    from hfcls.data.thucnews import THUCNews
+    from hfcls.data.corpora import CORPORA
     from hfcls.text import build as pretrained
     from hfcls.training import folds as cross_validation
     from hfcls.training import run as training
     from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
-    corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
+    corpus = load_corpus(CORPORA["thucnews"], arguments, training_args)
     build = partial(pretrained.build, default="google-bert/bert-base-chinese")
     cross_validation.run(build, corpus, arguments, training_args, task=TASK)
 

@@ -44,14 +44,14 @@ def defaults(given):
 def main():
     arguments, training_args = parse(BaselineArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls.data.thucnews import THUCNews
+    from hfcls.data.corpora import CORPORA
     from hfcls.text import baselines
     from hfcls.training import folds as cross_validation
     from hfcls.training import run as training
     from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
-    corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
+    corpus = load_corpus(CORPORA["thucnews"], arguments, training_args)
     cross_validation.run(baselines.build, corpus, arguments, training_args, task=TASK)
 
 

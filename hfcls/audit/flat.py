@@ -1,6 +1,7 @@
 """The corpus as an audit sees it: the rows of all splits one after another, so that one array operation finds what
 repeats within and across splits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -25,6 +26,8 @@ class FlatCorpus:
         groups: (rows,) str, what rows belong together by (the card they were taken from), or None.
         names: (rows,) str, what each row is called, or None; of an image, this is quoted.
         notes: what the builder said while reading, one line each.
+        write_back: writes rows, given as their numbers within each split, into an empty folder, in a format that the
+            corpus is read from; ValueError where that cannot be done.
     """
 
     name: str
@@ -36,6 +39,7 @@ class FlatCorpus:
     groups: np.ndarray | None = None
     names: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    write_back: Callable[[dict[str, list[int]], str], None] | None = None
 
     @property
     def is_text(self) -> bool:

@@ -14,7 +14,7 @@ from hfcls.cards.processor import CardProcessor
 from hfcls.cards.rows import CardCollator, CardRows, CardSplit, all_similarities
 from hfcls.cards.sentence_embedder import SentenceEmbedder
 from hfcls.cards.statistics import count_features, fit_bag, fit_prior, fit_table, number_statistics
-from hfcls.data.dataset_cards import DatasetCards
+from hfcls.data.corpora import CORPORA
 from hfcls.errors import InputError
 from hfcls.inference.loading import load, num_positions, register_models
 from hfcls.models.bert import bert_from_scratch
@@ -39,15 +39,7 @@ def load_cards(arguments: CardArguments, training_args: TrainingArguments) -> Co
         InputError: it cannot be read.
     """
     target = "coarse" if arguments.target == "coarse" else "fine"
-    corpus = load_corpus(
-        DatasetCards,
-        arguments,
-        training_args,
-        name="dataset cards",
-        language="en",
-        target=target,
-        seed=arguments.split_seed,
-    )
+    corpus = load_corpus(CORPORA["dataset_cards"], arguments, training_args, target=target, seed=arguments.split_seed)
     # Folds keep a card together.
     splits = {name: split.add_column("group", list(split["id"])) for name, split in corpus.splits.items()}
     notes = list(corpus.notes)

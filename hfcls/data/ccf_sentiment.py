@@ -5,6 +5,7 @@ and `files.py` beside it.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from .files import (
     CorpusConfig,
     Reading,
     csv_records,
+    csv_write,
     digest,
     find_encoding,
     fingerprint,
@@ -94,6 +96,19 @@ class CCFSentiment(CorpusBuilder):
         for number, (id_, title, content, label) in enumerate(rows):
             text, pair = (title, content) if title else (content, "")
             yield number, {"id": id_, "text": text, "text_pair": pair, "label": label}
+
+    def write_back(self, kept: dict[str, list[int]], folder: str) -> None:
+        """The contest's files without the rows of the ids left out; the splits will be drawn of the others anew."""
+        splits = self.as_dataset()
+        left_out = {id_ for name in kept for id_ in splits[name]["id"]}
+        left_out -= {id_ for name, rows in kept.items() for id_ in splits[name].select(rows)["id"]}
+        for name in (_ROWS, _LABELS):
+            path = os.path.join(self.config.folder, name)
+            with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as file:
+                records = csv_records(path, find_encoding(path))
+                csv_write(file, (cells for _, cells in records if cells[0].strip() not in left_out))
+        if os.path.exists(unlabelled := os.path.join(self.config.folder, _UNLABELLED)):
+            shutil.copyfile(unlabelled, os.path.join(folder, _UNLABELLED))
 
 
 def _contents(folder: str) -> Iterator[tuple[str, bytes]]:

@@ -11,15 +11,19 @@ import random
 import zipfile
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TextIO
 
 import datasets
 
 __all__ = [
+    "GB18030",
+    "UTF_8",
     "CorpusBuilder",
     "CorpusConfig",
     "Reading",
     "csv_reader",
     "csv_records",
+    "csv_write",
     "digest",
     "excel_records",
     "find_encoding",
@@ -69,8 +73,8 @@ def find_encoding(path: str, encodings: tuple[str, ...] = (UTF_8, GB18030)) -> s
     return scan(path, encodings)[0]
 
 
-def numbered_lines(path: str, encoding: str = UTF_8) -> Iterator[tuple[int, str]]:
-    """The lines of a file without their ends, each with its number, from 1.
+def numbered_lines(path: str, encoding: str = UTF_8, *, errors: str = "strict") -> Iterator[tuple[int, str]]:
+    """The lines of a file without their ends, each with its number, from 1; `errors` as in `csv_records`.
 
     Raises:
         ValueError: a line is in another encoding.
@@ -78,7 +82,7 @@ def numbered_lines(path: str, encoding: str = UTF_8) -> Iterator[tuple[int, str]
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                text = line.decode(encoding if number == 1 else encoding.removesuffix("-sig"))
+                text = line.decode(encoding if number == 1 else encoding.removesuffix("-sig"), errors)
             except UnicodeDecodeError:
                 raise ValueError(f"{path}:{number}: not {_NAMES[encoding]}; save the file as UTF-8") from None
             yield number, text.rstrip("\r\n")
@@ -116,6 +120,11 @@ def csv_records(
                 start = reader.line_num + 1
         except csv.Error as error:
             raise ValueError(f"{path}:{start}: {error}; check that every quote is closed") from None
+
+
+def csv_write(file: TextIO, rows: Iterable[Iterable], delimiter: str = ",") -> None:
+    """Adds rows to a CSV file, which was opened with `newline=""`."""
+    csv.writer(file, delimiter=delimiter).writerows(rows)
 
 
 def json_object(text: str, where: str) -> dict:
@@ -253,6 +262,17 @@ class CorpusBuilder(datasets.GeneratorBasedBuilder):
             raise
         for line in self.notes:
             logging.getLogger(type(self).__module__).warning("%s", line)
+
+    def write_back(self, kept: dict[str, list[int]], folder: str) -> None:
+        """Writes rows into the empty `folder`, in a layout that this builder reads; the files that were read stay.
+
+        Args:
+            kept: of each split that was prepared, the numbers of the rows.
+
+        Raises:
+            ValueError: this builder does not write.
+        """
+        raise ValueError(f"a corpus of {type(self).__name__} is not written back; edit its files")
 
     @property
     def notes(self) -> list[str]:

@@ -1,15 +1,35 @@
 """A data set of the Hub as a folder of Parquet files, which the builder `Table` reads like anyone's own."""
 
 import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import datasets
 
+from hfcls.data.prepare import Prepared, prepare
+from hfcls.data.table import Table
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class HubTable:
+    """The data set NAMESPACE/NAME, or NAMESPACE/NAME:CONFIG, of the Hub."""
+
+    name: str
+    language: str | None = None
+
+    def prepare(self, data_dir: None, **options) -> Prepared:
+        """Its splits as the builder `Table` makes them; `options` are the builder's.
+
+        Raises:
+            InputError: it cannot be fetched or read.
+        """
+        prepared = prepare(Table, str(fetch_table(self.name)), title=self.name, language=self.language, **options)
+        return replace(prepared, source=self.name)
 
 
 def fetch_table(name: str) -> Path:

@@ -101,6 +101,22 @@ class IMDB(CorpusBuilder):
             label = str(rating) if self.config.labels == "rating" else "pos" if rating > 5 else "neg"
             yield row, {"text": text, "label": label}
 
+    def write_back(self, kept: dict[str, list[int]], folder: str) -> None:
+        """The folder `aclImdb`, with line breaks for `<br />`; validation rows go to train, as they are drawn of it."""
+        # The ratings in the names of the files: the rows have the same order for either kind of label.
+        rated = IMDB(data_dir=self.config.data_dir, labels="rating", seed=self.config.seed)
+        rated.download_and_prepare()
+        number = 0
+        for split, rows in kept.items():
+            for row in rated.as_dataset(split=split).select(rows):
+                rating = _NAMES["rating"][row["label"]]
+                label = "pos" if int(rating) > 5 else "neg"
+                place = os.path.join(folder, "aclImdb", "test" if split == "test" else "train", label)
+                os.makedirs(place, exist_ok=True)
+                with open(os.path.join(place, f"{number}_{rating}.txt"), "w", encoding="utf-8", newline="") as file:
+                    file.write(row["text"])
+                number += 1
+
 
 def _find(path: str) -> str:
     """The folder `aclImdb` or the archive that `path` means."""

@@ -9,6 +9,7 @@ import os
 import pickle
 import random
 import re
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from .files import CorpusBuilder, CorpusConfig, Reading, digest, fingerprint
-from .idx_files import read_idx
+from .idx_files import read_idx, write_idx
 
 __all__ = ["MNIST", "MNISTConfig"]
 
@@ -105,6 +106,24 @@ class MNIST(CorpusBuilder):
     def _generate_examples(self, rows: list[_Row]):
         for number, (name, image, label) in enumerate(rows):
             yield number, {"id": name, "image": image, "label": label}
+
+    def write_back(self, kept: dict[str, list[int]], folder: str) -> None:
+        """Files of pictures are copied, each to a folder as its own; arrays, of idx files or tensors, become idx files.
+
+        Validation rows go to train, as they are drawn of it.
+        """
+        root, splits = self.config.data_dir, self.as_dataset()
+        chosen = {name: splits[name].select(rows) for name, rows in kept.items()}
+        if root is not None and os.path.isfile(os.path.join(root, splits["train"][0]["id"])):
+            for name in (name for rows in chosen.values() for name in rows["id"]):
+                os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+                shutil.copyfile(os.path.join(root, name), os.path.join(folder, name))
+            return
+        for name, together in (("train", ("train", "validation")), ("t10k", ("test",))):
+            images = [np.asarray(image) for split in together for image in chosen[split]["image"]]
+            labels = [label for split in together for label in chosen[split]["label"]]
+            write_idx(os.path.join(folder, f"{name}-images-idx3-ubyte.gz"), np.array(images, dtype=np.uint8))
+            write_idx(os.path.join(folder, f"{name}-labels-idx1-ubyte.gz"), np.array(labels, dtype=np.uint8))
 
 
 def _find(path: str, note: _Note) -> tuple[list[str], list[str]]:

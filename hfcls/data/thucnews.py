@@ -16,6 +16,7 @@ from .files import (
     CorpusConfig,
     Reading,
     csv_records,
+    csv_write,
     fingerprint,
     numbered_lines,
     scan,
@@ -115,6 +116,26 @@ class THUCNews(CorpusBuilder):
                     yield row, {"text": text, "label": label}
         if row < 0:
             raise ValueError(f"{files[0]}:1: no rows; every split needs some")
+
+    def write_back(self, kept: dict[str, list[int]], folder: str) -> None:
+        """Headlines and cnews documents in their layout; all else as one-hot tables, which hold any text."""
+        names, splits = self.config.corpus.labels, self.as_dataset()
+        layout = {_read_headlines: _HEADLINES, _read_cnews: _CNEWS}.get(self.config.corpus.read, _ONE_HOT)
+        if layout is _HEADLINES:
+            with open(os.path.join(folder, layout["class"][0]), "w", encoding="utf-8") as file:
+                file.writelines(f"{name}\n" for name in names)
+        for split, rows in kept.items():
+            with open(os.path.join(folder, layout[split][0]), "w", encoding="utf-8", newline="") as file:
+                if layout is _ONE_HOT:
+                    csv_write(file, [[*names, "content"]])
+                for row in splits[split].select(rows):
+                    text, label = row["text"], row["label"]
+                    if layout is _HEADLINES:
+                        file.write(f"{text}\t{label}\n")
+                    elif layout is _CNEWS:
+                        file.write(f"{names[label]}\t{text}\n")
+                    else:
+                        csv_write(file, [[*(int(i == label) for i in range(len(names))), text]])
 
 
 def _scan(folder: str) -> tuple[_Corpus, str]:

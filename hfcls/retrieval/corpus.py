@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import datasets
 import numpy as np
@@ -13,11 +12,10 @@ import torch
 from PIL import Image
 from transformers import TrainingArguments
 
-from hfcls.data.muge import MUGE
+from hfcls.data.corpora import CORPORA
 from hfcls.images import decoding as pictures
 from hfcls.metrics.pairs import Pairs
 from hfcls.retrieval.arguments import RetrievalArguments
-from hfcls.training.corpus import builder_errors
 from hfcls.training.setup import Corpus
 
 logger = logging.getLogger(__name__)
@@ -125,23 +123,17 @@ def load_retrieval_corpus(arguments: RetrievalArguments, training_args: Training
     Raises:
         InputError: the corpus cannot be read; the message is the builder's, with file and line, or names the picture.
     """
-    with builder_errors(MUGE) as notes, training_args.main_process_first(desc="preparing the corpus"):
-        parts = {}
-        for part in ("images", "texts"):
-            builder = MUGE(part, data_dir=arguments.data_dir)
-            builder.download_and_prepare()
-            parts[part] = builder.as_dataset()
-        files = builder.config.files
+    with training_args.main_process_first(desc="preparing the corpus"):
+        images = CORPORA["muge_images"].prepare(arguments.data_dir)
+        texts = CORPORA["muge"].prepare(arguments.data_dir)
+    files, notes = images.builder.config.files, [*images.notes, *texts.notes]
     if arguments.data_dir is None:
-        name, source = "digits in pairs", "embedded sample"
-        logger.info("no --data_dir: using the generated sample, %s", name)
-    else:
-        name = source = Path(arguments.data_dir).resolve().name
+        logger.info("no --data_dir: using the generated sample, %s", images.title)
     splits = {}
     limits = (arguments.max_train_samples, arguments.max_eval_samples, arguments.max_test_samples)
     for split_name, limit in zip(("train", "validation", "test"), limits, strict=True):
         file = files[split_name]["imgs"] if files else "generated sample"
-        split = RetrievalSplit(parts["images"][split_name], parts["texts"][split_name], file)
+        split = RetrievalSplit(images.splits[split_name], texts.splits[split_name], file)
         if limit is not None and limit < len(split.texts):
             split = _cut(split, limit, training_args.seed)
             notes.append(
@@ -150,8 +142,8 @@ def load_retrieval_corpus(arguments: RetrievalArguments, training_args: Training
         splits[split_name] = split
         split.check_pictures()
     sizes = ", ".join(f"{len(split.texts):,}/{len(split.images):,} {key}" for key, split in splits.items())
-    logger.info("%s, texts/pictures: %s", name, sizes)
-    return RetrievalCorpus(name, source, "zh", splits, notes)
+    logger.info("%s, texts/pictures: %s", images.title, sizes)
+    return RetrievalCorpus(images.title, images.source, texts.language, splits, notes)
 
 
 def _cut(split: RetrievalSplit, limit: int, seed: int) -> RetrievalSplit:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from hfcls.data.corpora import corpus_names, is_own_builder
 from hfcls.errors import InputError
 from hfcls.models import TEXT
 from hfcls.own_code import is_file
@@ -129,7 +130,7 @@ class BaselineArguments(ConfigArguments, TokenArguments):
             )
 
 
-CORPORA = ("thucnews", "imdb", "ccf_sentiment")
+CORPORA = corpus_names("text")
 
 
 @dataclass
@@ -146,8 +147,9 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
     dataset: str | None = field(
         default=None,
         metadata={
-            "help": "thucnews, imdb or ccf_sentiment, corpora with files of their own kind; or a data set of the Hub, "
-            "NAMESPACE/NAME or NAMESPACE/NAME:CONFIG. Absent: --data_dir is a table."
+            "help": f"{', '.join(CORPORA)}, corpora with files of their own kind; a builder of your own, FILE.py or "
+            "FILE.py:CLASS; or a data set of the Hub, NAMESPACE/NAME or NAMESPACE/NAME:CONFIG. Absent: --data_dir is a "
+            "table."
         },
     )
     text_column: str = field(default="text", metadata={"help": "The column of the texts."})
@@ -170,12 +172,17 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
             given.remove("architecture")  # it brings the code of the saved model
         if len(given) != 1:
             raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
-        if self.dataset is not None and "/" not in self.dataset:
+        own = self.dataset is not None and is_own_builder(self.dataset)
+        if own and self.multi_label:
+            raise InputError(f"--multi_label is of a table; the label of {self.dataset} says whether there are several")
+        if self.dataset is not None and not own and "/" not in self.dataset:
             if self.dataset not in CORPORA:
-                raise InputError(f"--dataset {self.dataset}: give {', '.join(CORPORA)}, or NAMESPACE/NAME of the Hub")
+                raise InputError(
+                    f"--dataset {self.dataset}: give {', '.join(CORPORA)}, NAMESPACE/NAME of the Hub, or FILE.py"
+                )
             if self.multi_label:
                 raise InputError(f"--multi_label is of your own table; {self.dataset} has one class a row")
-        elif self.dataset is not None and self.data_dir is not None:
+        elif self.dataset is not None and not own and self.data_dir is not None:
             raise InputError(f"--dataset {self.dataset} comes from the Hub: leave --data_dir out")
         if not self.label_separator:
             raise InputError("--label_separator: give at least one character")

@@ -75,10 +75,10 @@ def test_a_folder_of_splits(frame, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "not a readable .csv file"),
+        ("", "no rows; there is nothing to audit"),
         ("text,kind\na,b\n", "train has no column 'label' but text, kind: name one with --label_column"),
         ("text,label\n", "no rows; there is nothing to audit"),
-        ('text,label\n"a,b\n', "not a readable .csv file"),
+        ('text,label\n"a,b\n', "table.csv:2: unexpected end of data; check that every quote is closed"),
     ],
     ids=["empty", "column", "rows", "quote"],
 )
@@ -134,7 +134,7 @@ def test_a_torn_line_of_jsonl_is_named(tmp_path, capsys):
     path = tmp_path / "table.jsonl"
     path.write_text('{"text": "a", "label": 1}\n\n{"text": \n')
     assert _main("check", path, "--output", tmp_path / "a.html") == 2
-    assert f"{path}:3: not JSON" in capsys.readouterr().err
+    assert f"{path}:3: no JSON" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="needs the shared corpora")

@@ -143,8 +143,8 @@ def test_comments_are_written_back_with_their_ids(tmp_path, capsys):
         assert 58 <= len(kept) < 60 and not {"r4", "r7"} <= set(kept["id"])
         pandas.testing.assert_frame_equal(kept, before[before["id"].isin(kept["id"])].reset_index(drop=True))
     assert (target / "Test_DataSet.csv").read_bytes() == (source / "Test_DataSet.csv").read_bytes()
-    assert _main("check", "ccf_sentiment", *page, "--write-clean", tmp_path / "sample") == 2
-    assert "give the path of its file" in capsys.readouterr().err
+    assert _main("check", "muge", *page, "--write-clean", tmp_path / "sample") == 2
+    assert "--write_clean: a corpus of MUGE is not written back; edit its files" in capsys.readouterr().err
 
 
 def test_pictures_are_copied(tmp_path, capsys):

@@ -17,7 +17,7 @@ import time
 import torch
 import transformers
 
-from hfcls.data.thucnews import THUCNews
+from hfcls.data.corpora import CORPORA
 from hfcls.text import baselines
 from hfcls.text.arguments import BaselineArguments
 from hfcls.training import run as training
@@ -47,7 +47,7 @@ def prepare(architecture: str, options) -> tuple:
         BaselineArguments, task="benchmark", description="", defaults=lambda given: {}, argv=flags.split()
     )
     training.start(training_args)
-    corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
+    corpus = load_corpus(CORPORA["thucnews"], arguments, training_args)
     return baselines.build(arguments, training_args, corpus), arguments, training_args
 
 

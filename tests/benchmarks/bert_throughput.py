@@ -21,7 +21,7 @@ import torch
 import transformers
 from datasets import DatasetDict
 
-from hfcls.data.thucnews import THUCNews
+from hfcls.data.corpora import CORPORA
 from hfcls.models.bert import bert_from_scratch
 from hfcls.text.arguments import PretrainedTextArguments
 from hfcls.text.collator import text_collator
@@ -68,7 +68,7 @@ def main():
         argv=[*flags.split(), "--output_dir", output_dir],
     )
     training.start(training_args)
-    corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
+    corpus = load_corpus(CORPORA["thucnews"], arguments, training_args)
     tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=512)
     rows, _ = tokenize_corpus(corpus, tokenizer, training_args, keep="head", max_length=arguments.tokens_kept)
     padded = DatasetDict(train=corpus.splits["train"]).map(

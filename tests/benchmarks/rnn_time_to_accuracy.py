@@ -20,7 +20,7 @@ import transformers
 from rnn_reference import BATCH, PAD_TO, Reference, batches, headline_rows
 from torch import nn
 
-from hfcls.data.thucnews import THUCNews
+from hfcls.data.corpora import CORPORA
 from hfcls.text import baselines
 from hfcls.text.arguments import BaselineArguments
 from hfcls.training import run as training
@@ -73,7 +73,7 @@ def main():
         BaselineArguments, task="benchmark", description="", defaults=lambda given: {}, argv=flags.split()
     )
     training.start(training_args)
-    corpus = load_corpus(THUCNews, arguments, training_args, name="THUCNews", language="zh")
+    corpus = load_corpus(CORPORA["thucnews"], arguments, training_args)
     setup = baselines.build(arguments, training_args, corpus)
     trainer = setup.build_trainer(arguments, training_args)
     progress = Progress()

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from hfcls.data.corpora import CORPORA
 from hfcls.data.mnist import MNIST
 
 ROOT = Path(__file__).parents[2]
@@ -242,3 +243,21 @@ def test_real_files(tmp_path):
     splits = build(SHARED, tmp_path)
     assert [len(splits[name]) for name in SPLITS] == [6667, 1333, 2000]
     assert splits["test"][0]["image"].size == (28, 28)
+
+
+def test_only_mnist_is_called_so(tmp_path):
+    """Other idx files with ten labels are what their folder is called; the true ones are known by their pixels."""
+    (tmp_path / "fashion").mkdir()
+    write_pair(tmp_path / "fashion", "train", 200)
+    write_pair(tmp_path / "fashion", "t10k", 100)
+    fashion = CORPORA["mnist"].prepare(str(tmp_path / "fashion"), cache_dir=str(tmp_path / "cache"))
+    assert fashion.splits["train"].features["label"].names == [str(digit) for digit in range(10)]
+    assert fashion.title == "fashion"
+    sample = CORPORA["mnist"].prepare(None, cache_dir=str(tmp_path / "cache"))
+    assert sample.title == "scikit-learn digits"
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
+def test_mnist_is_known_by_its_test_pictures(tmp_path):
+    for _ in range(2):  # from a warm cache, too
+        assert CORPORA["mnist"].prepare(str(SHARED), cache_dir=str(tmp_path)).title == "MNIST"

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import datasets
 import pytest
 
-from hfcls.data.thucnews import THUCNews
+from hfcls.data.corpora import CORPORA
 from hfcls.errors import InputError
 from hfcls.text.arguments import PretrainedTextArguments
 from hfcls.training.arguments import parse
@@ -19,8 +19,7 @@ def load(tmp_path, data_dir, *flags):
         defaults=lambda given: {},
         argv=["--output_dir", str(tmp_path / "out"), "--use_cpu", "--data_dir", str(data_dir), *flags],
     )
-    options = {"name": "THUCNews", "language": "zh", "cache_dir": str(tmp_path / "cache")}
-    return load_corpus(THUCNews, arguments, training_args, **options)
+    return load_corpus(CORPORA["thucnews"], arguments, training_args, cache_dir=str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -1,0 +1,72 @@
+"""The one table of corpora that have a name: flags, help texts, recipes and the audit derive from it.
+
+To add a corpus: a builder in this folder, a row here, a test. Nothing heavy is imported before a corpus is prepared.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from hfcls.data.prepare import Prepared
+
+__all__ = ["CORPORA", "NamedCorpus", "corpus_names", "is_own_builder"]
+
+
+@dataclass(frozen=True)
+class NamedCorpus:
+    """A corpus whose owners' files a builder of this folder reads.
+
+    Attributes:
+        title: what people call it.
+        builder: its module in this folder, and its class: "thucnews:THUCNews".
+        input: what a row is.
+        language: ISO 639-1 code of its texts.
+        part: which part of it, where the builder knows several.
+        group_column: rows with equal values here belong together.
+    """
+
+    title: str
+    builder: str
+    input: Literal["text", "picture", "card", "caption"]
+    language: str | None = None
+    part: str | None = None
+    group_column: str | None = None
+
+    def prepare(self, data_dir: str | None, **options) -> Prepared:
+        """The splits that the builder makes of the files in `data_dir`, or of its sample; `options` are the builder's.
+
+        Raises:
+            InputError: they cannot be read; the message names file and line.
+        """
+        from hfcls.data.prepare import prepare
+
+        module, _, name = self.builder.partition(":")
+        builder = getattr(importlib.import_module(f"hfcls.data.{module}"), name)
+        if self.part is not None:
+            options["config_name"] = self.part
+        return prepare(builder, data_dir, title=self.title, language=self.language, **options)
+
+
+CORPORA = {
+    "thucnews": NamedCorpus("THUCNews", "thucnews:THUCNews", "text", "zh"),
+    "imdb": NamedCorpus("IMDB", "imdb:IMDB", "text", "en"),
+    "ccf_sentiment": NamedCorpus("CCF sentiment", "ccf_sentiment:CCFSentiment", "text", "zh"),
+    "mnist": NamedCorpus("MNIST", "mnist:MNIST", "picture"),
+    "dataset_cards": NamedCorpus("dataset cards", "dataset_cards:DatasetCards", "card", "en", group_column="id"),
+    "muge": NamedCorpus("MUGE", "muge:MUGE", "caption", "zh", part="texts"),
+    "muge_images": NamedCorpus("MUGE", "muge:MUGE", "picture", part="images"),
+}
+
+
+def corpus_names(kind: str | None = None) -> list[str]:
+    """The names of all corpora, or of those whose rows are of one kind of `NamedCorpus.input`."""
+    return [name for name, corpus in CORPORA.items() if kind in (None, corpus.input)]
+
+
+def is_own_builder(name: str) -> bool:
+    """Whether `name` is a Python file, or a class in one, `path.py:Class`, that `hfcls.data.own_corpus` runs."""
+    return re.fullmatch(r".+\.py(:\w+)?", name) is not None

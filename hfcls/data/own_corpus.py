@@ -1,0 +1,219 @@
+"""A corpus that someone brings a builder for: a class of `datasets` in a Python file of their own."""
+
+import hashlib
+import importlib.util
+import inspect
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+
+from hfcls.data.files import CorpusBuilder, digest, fingerprint
+from hfcls.data.prepare import Prepared
+from hfcls.data.table import draw
+from hfcls.data.table_files import SPLITS
+from hfcls.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("id", "text", "text_pair", "group", "label")  # what is taken of a split; the others are left out
+UNLABELLED = "unlabelled"
+SEED = 42  # of the draw of missing splits, as for tables
+_LONGEST = 300  # characters of a message
+
+
+@dataclass(frozen=True)
+class OwnCorpus:
+    """The corpus of `path.py`, or `path.py:Class` where there are several classes in the file.
+
+    The file is run: whoever names it on a command line wants that. No name that comes from elsewhere, a model's folder
+    or the Hub, may get here.
+    """
+
+    name: str
+    language: str | None = None
+
+    def prepare(self, data_dir: str | None) -> Prepared:
+        """The splits that the builder makes; validation and test, where it makes none, are drawn as those of a table.
+
+        The cache's key follows from the bytes of the Python file and of all files in `data_dir`; without one, from
+        names, sizes and times of the files that lie beside the Python file.
+
+        Raises:
+            InputError: one line: there is no such file or class, its code raises something, or its rows do not fit.
+        """
+        path, class_name = (self.name, "") if self.name.endswith(".py") else self.name.rsplit(":", 1)
+        builder = load_builder(path, class_name)
+        options = {} if data_dir is None else {"data_dir": data_dir}
+        try:
+            prepared = builder(hash=_cache_key(path, data_dir), **options)
+            prepared.download_and_prepare()
+            splits = prepared.as_dataset()
+        except Exception as error:  # it is anyone's code, which may raise anything
+            cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) else None
+            raise InputError(_one_line(path, cause or error)) from error
+        notes = list(prepared.notes) if isinstance(prepared, CorpusBuilder) else []
+        splits, own_notes = complete_splits(splits, path)
+        for note in own_notes:
+            logger.warning("%s", note)
+        source = Path(path if data_dir is None else data_dir).resolve().name
+        return Prepared(prepared, Path(path).stem, source, self.language, splits, notes + own_notes)
+
+
+def load_builder(path: str, class_name: str = "") -> type[datasets.DatasetBuilder]:
+    """Runs the file `path` and returns its builder class: the one of that name, or the only one.
+
+    Raises:
+        InputError: no such file, no such class, several and none named, or an exception, named with file and line.
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file; give the Python file that holds a builder class of datasets")
+    name = f"own_corpus.{Path(path).stem}"  # so that no module of that name is hidden
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    try:
+        # Not `exec_module`: that takes an edit within a second for none, and runs the code it had compiled before.
+        exec(spec.loader.source_to_code(Path(path).read_bytes(), path), vars(module))
+    except Exception as error:  # it is anyone's code, which may raise anything
+        raise InputError(_one_line(path, error)) from error
+    if class_name:
+        found = getattr(module, class_name, None)
+        if not _is_builder(found):
+            raise InputError(f"{path}: has no builder class {class_name}; there {_listed(_builders(module))}")
+        return found
+    found = _builders(module)
+    if len(found) != 1:
+        hint = f"name one: {path}:{next(iter(found))}" if found else "write one (datasets.GeneratorBasedBuilder)"
+        raise InputError(f"{path}: there {_listed(found)}; {hint}")
+    return next(iter(found.values()))
+
+
+def _builders(module) -> dict[str, type]:
+    """The builder classes that are written in `module`, not imported there."""
+    builders = {name: value for name, value in vars(module).items() if _is_builder(value)}
+    return {name: builder for name, builder in builders.items() if builder.__module__ == module.__name__}
+
+
+def _is_builder(value) -> bool:
+    return inspect.isclass(value) and issubclass(value, datasets.DatasetBuilder)
+
+
+def _listed(names) -> str:
+    return f"are the builder classes {', '.join(names)}" if len(names) > 1 else f"is {' '.join(names) or 'none'}"
+
+
+def _one_line(path: str, error: BaseException) -> str:
+    """File, line, kind and message of what the code of the file raised."""
+    where = path
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{error.filename}:{error.lineno}"
+    else:
+        lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if _is_file(frame, path)]
+        where = f"{path}:{lines[-1]}" if lines else path
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{where}: {type(error).__name__}: {' '.join(message.split())}"[:_LONGEST]
+
+
+def _is_file(frame, path: str) -> bool:
+    return os.path.realpath(frame.f_code.co_filename) == os.path.realpath(path)
+
+
+def _cache_key(path: str, data_dir: str | None) -> str:
+    if data_dir is None:
+        return fingerprint([path], _stats(os.path.dirname(os.path.abspath(path))))
+    if not os.path.exists(data_dir):
+        raise InputError(f"--data_dir {data_dir}: no such file or folder")
+    return fingerprint([path], _digests(data_dir))
+
+
+def _digests(data_dir: str) -> Iterator[tuple[str, bytes]]:
+    if os.path.isfile(data_dir):
+        yield os.path.basename(data_dir), digest(data_dir)
+    for folder, folders, names in os.walk(data_dir):
+        folders.sort()
+        for name in sorted(names):
+            file = os.path.join(folder, name)
+            if os.path.isfile(file):
+                yield os.path.relpath(file, data_dir), digest(file)
+
+
+def _stats(folder: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_file():
+            stat = entry.stat()
+            yield entry.name, hashlib.sha256(b"%d %d" % (stat.st_size, stat.st_mtime_ns)).digest()
+
+
+def complete_splits(splits: datasets.DatasetDict, path: str) -> tuple[datasets.DatasetDict, list[str]]:
+    """The splits train, validation and test of what a builder made, and notes on what is drawn or left out.
+
+    Raises:
+        InputError: no training rows, or columns that do not fit; `path` is for the message.
+    """
+    names = {given: split for split, known in SPLITS.items() for given in known} | {UNLABELLED: UNLABELLED}
+    found, given_as = {}, {}
+    for given, rows in splits.items():
+        if given in names and len(rows):
+            if names[given] in found:
+                raise InputError(f"{path}: {given_as[names[given]]} and {given} are the same split; keep one of them")
+            found[names[given]], given_as[names[given]] = rows, given
+    notes = [f"{path}: the split {given} is left out" for given in splits if given not in names]
+    if "train" not in found:
+        raise InputError(f"{path}: no rows in a split train (there are {', '.join(splits) or 'no splits'}); add some")
+    for split, rows in found.items():
+        _check_columns(rows, split, path)
+        found[split] = rows.select_columns([name for name in COLUMNS if name in rows.column_names])
+    missing = [split for split in SPLITS if split not in found]
+    if missing:
+        notes.append(f"{path}: no split {' nor '.join(missing)}: a tenth of train is drawn for each, class by class")
+        try:
+            drawn = draw(_rows_to_draw(found["train"]), ["train", *missing], SEED, path, notes.append)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        train = found["train"]
+        found |= {split: train.select([row["number"] for row in rows]) for split, rows in drawn.items()}
+    return datasets.DatasetDict({split: found[split] for split in [*SPLITS, UNLABELLED] if split in found}), notes
+
+
+def _rows_to_draw(train: datasets.Dataset) -> list[dict]:
+    """The rows as `table.draw` takes them: names of labels, and groups where there are any."""
+    feature = train.features["label"]
+    several = isinstance(feature, datasets.List)
+    names = (feature.feature if several else feature).names
+    rows = [
+        {"number": number, "labels": [names[i] for i in (label if several else [label])]}
+        for number, label in enumerate(train["label"])
+    ]
+    if "group" in train.column_names:
+        rows = [row | {"group": str(group)} for row, group in zip(rows, train["group"], strict=True)]
+    return rows
+
+
+def _check_columns(rows: datasets.Dataset, split: str, path: str) -> None:
+    """Raises InputError where the columns of a split are not those of a corpus of texts."""
+    features = rows.features
+    for name in ("text", "text_pair"):
+        feature = features.get(name)
+        if name in features and getattr(feature, "dtype", None) not in ("string", "large_string"):
+            raise InputError(f"{path}: {name} is {feature}; make it datasets.Value('string')")
+    if "text" not in features:
+        raise InputError(f"{path}: {split} has the columns {', '.join(features) or 'none'}; text is missing: add it")
+    label = features.get("label")
+    label = label.feature if isinstance(label, datasets.List) else label
+    if not isinstance(label, datasets.ClassLabel):
+        raise InputError(
+            f"{path}: label is {features.get('label', 'missing')}; make it datasets.ClassLabel(names=[…]), or a "
+            "datasets.List of that"
+        )
+    if None in rows["text"]:
+        raise InputError(f"{path}: the text of row {list(rows['text']).index(None)} of {split} is missing; fill it in")
+    if split != UNLABELLED and not isinstance(features["label"], datasets.List):
+        unknown = [number for number, value in enumerate(rows["label"]) if value is None or value < 0]
+        if unknown:
+            raise InputError(f"{path}: row {unknown[0]} of {split} has no label; leave it out")
