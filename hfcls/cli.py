@@ -7,7 +7,8 @@ import argparse
 import difflib
 import sys
 
-from hfcls.data.corpora import CORPORA, corpus_names, is_own_builder
+from hfcls import own_code
+from hfcls.data.corpora import CORPORA, corpus_names
 from hfcls.errors import InputError, one_line_errors
 
 SWEEP_FLAGS = """
@@ -237,7 +238,7 @@ def _check(options: argparse.Namespace) -> int:
     from hfcls.data.own_corpus import OwnCorpus
 
     fatal, left_out = _findings("--fail_on", options.fail_on), _findings("--clean", options.clean)
-    if options.corpus in CORPORA or is_own_builder(options.corpus):
+    if options.corpus in CORPORA or own_code.is_file(options.corpus):
         named = CORPORA.get(options.corpus) or OwnCorpus(options.corpus)
         corpus = load_builder(options.corpus, named, options.data_dir, options.group_column)
     elif options.data_dir is not None:

@@ -81,6 +81,15 @@ def test_names_that_are_taken_or_impossible(written, tmp_path):
         own_code.load_class(str(tmp_path / "absent.py"), Base, flag="--dataset")
 
 
+def test_an_edit_within_a_second_is_run(written):
+    """Also one of the same length: the interpreter's cache of compiled files tells them apart by second and size."""
+    path = written("from tests.test_own_code import Base\nclass Mine(Base):\n    size = 1\n")
+    assert own_code.load_class(path, Base, flag="--dataset").size == 1
+    del sys.modules["mine_of_test"]
+    written("from tests.test_own_code import Base\nclass Mine(Base):\n    size = 2\n")
+    assert own_code.load_class(path, Base, flag="--dataset").size == 2
+
+
 def test_it_needs_no_torch():
     code = "import sys, hfcls.own_code; assert not {'torch', 'transformers'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

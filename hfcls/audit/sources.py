@@ -84,11 +84,13 @@ def load_tables(path: str, *, text_column: str, label_column: str, group_column:
         InputError: no such file, a torn one, or one without the columns.
     """
     notes: list[str] = []
+    if not Path(path).exists():
+        raise InputError(f"{path}: neither a file nor a folder, nor one of the corpora {', '.join(corpus_names())}")
     try:
         files = find_files(path)
         tables = {split: read_records(file, notes.append, errors="replace") for split, file in files.items()}
     except ValueError as error:
-        raise InputError(f"{error}; or give one of {', '.join(corpus_names())}") from error
+        raise InputError(str(error)) from error
     if not any(records for _, records in tables.values()):
         raise InputError(f"{path}: no rows; there is nothing to audit")
     for split, (columns, _) in tables.items():

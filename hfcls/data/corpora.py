@@ -6,14 +6,13 @@ To add a corpus: a builder in this folder, a row here, a test. Nothing heavy is 
 from __future__ import annotations
 
 import importlib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from hfcls.data.prepare import Prepared
 
-__all__ = ["CORPORA", "NamedCorpus", "corpus_names", "is_own_builder"]
+__all__ = ["CORPORA", "NamedCorpus", "corpus_names"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,3 @@ CORPORA = {
 def corpus_names(kind: str | None = None) -> list[str]:
     """The names of all corpora, or of those whose rows are of one kind of `NamedCorpus.input`."""
     return [name for name, corpus in CORPORA.items() if kind in (None, corpus.input)]
-
-
-def is_own_builder(name: str) -> bool:
-    """Whether `name` is a Python file, or a class in one, `path.py:Class`, that `hfcls.data.own_corpus` runs."""
-    return re.fullmatch(r".+\.py(:\w+)?", name) is not None

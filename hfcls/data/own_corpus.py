@@ -1,18 +1,15 @@
 """A corpus that someone brings a builder for: a class of `datasets` in a Python file of their own."""
 
 import hashlib
-import importlib.util
-import inspect
 import logging
 import os
-import sys
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 
+from hfcls import own_code
 from hfcls.data.files import CorpusBuilder, digest, fingerprint
 from hfcls.data.prepare import Prepared
 from hfcls.data.table import draw
@@ -24,7 +21,6 @@ logger = logging.getLogger(__name__)
 COLUMNS = ("id", "text", "text_pair", "group", "label")  # what is taken of a split; the others are left out
 UNLABELLED = "unlabelled"
 SEED = 42  # of the draw of missing splits, as for tables
-_LONGEST = 300  # characters of a message
 
 
 @dataclass(frozen=True)
@@ -47,81 +43,22 @@ class OwnCorpus:
         Raises:
             InputError: one line: there is no such file or class, its code raises something, or its rows do not fit.
         """
-        path, class_name = (self.name, "") if self.name.endswith(".py") else self.name.rsplit(":", 1)
-        builder = load_builder(path, class_name)
-        options = {} if data_dir is None else {"data_dir": data_dir}
-        try:
-            prepared = builder(hash=_cache_key(path, data_dir), **options)
-            prepared.download_and_prepare()
-            splits = prepared.as_dataset()
-        except Exception as error:  # it is anyone's code, which may raise anything
-            cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) else None
-            raise InputError(_one_line(path, cause or error)) from error
+        path = str(own_code.path_of(self.name))
+        builder = own_code.load_class(self.name, datasets.DatasetBuilder, flag="--dataset")
+        options = {"hash": _cache_key(path, data_dir)} | ({} if data_dir is None else {"data_dir": data_dir})
+        with own_code.errors_in(path):
+            try:
+                prepared = builder(**options)
+                prepared.download_and_prepare()
+                splits = prepared.as_dataset()
+            except datasets.exceptions.DatasetGenerationError as error:
+                raise (error.__cause__ or error) from None  # what the code raised says more than the wrapper
         notes = list(prepared.notes) if isinstance(prepared, CorpusBuilder) else []
         splits, own_notes = complete_splits(splits, path)
         for note in own_notes:
             logger.warning("%s", note)
         source = Path(path if data_dir is None else data_dir).resolve().name
         return Prepared(prepared, Path(path).stem, source, self.language, splits, notes + own_notes)
-
-
-def load_builder(path: str, class_name: str = "") -> type[datasets.DatasetBuilder]:
-    """Runs the file `path` and returns its builder class: the one of that name, or the only one.
-
-    Raises:
-        InputError: no such file, no such class, several and none named, or an exception, named with file and line.
-    """
-    if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file; give the Python file that holds a builder class of datasets")
-    name = f"own_corpus.{Path(path).stem}"  # so that no module of that name is hidden
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up there
-    try:
-        # Not `exec_module`: that takes an edit within a second for none, and runs the code it had compiled before.
-        exec(spec.loader.source_to_code(Path(path).read_bytes(), path), vars(module))
-    except Exception as error:  # it is anyone's code, which may raise anything
-        raise InputError(_one_line(path, error)) from error
-    if class_name:
-        found = getattr(module, class_name, None)
-        if not _is_builder(found):
-            raise InputError(f"{path}: has no builder class {class_name}; there {_listed(_builders(module))}")
-        return found
-    found = _builders(module)
-    if len(found) != 1:
-        hint = f"name one: {path}:{next(iter(found))}" if found else "write one (datasets.GeneratorBasedBuilder)"
-        raise InputError(f"{path}: there {_listed(found)}; {hint}")
-    return next(iter(found.values()))
-
-
-def _builders(module) -> dict[str, type]:
-    """The builder classes that are written in `module`, not imported there."""
-    builders = {name: value for name, value in vars(module).items() if _is_builder(value)}
-    return {name: builder for name, builder in builders.items() if builder.__module__ == module.__name__}
-
-
-def _is_builder(value) -> bool:
-    return inspect.isclass(value) and issubclass(value, datasets.DatasetBuilder)
-
-
-def _listed(names) -> str:
-    return f"are the builder classes {', '.join(names)}" if len(names) > 1 else f"is {' '.join(names) or 'none'}"
-
-
-def _one_line(path: str, error: BaseException) -> str:
-    """File, line, kind and message of what the code of the file raised."""
-    where = path
-    if isinstance(error, SyntaxError) and error.filename:
-        where = f"{error.filename}:{error.lineno}"
-    else:
-        lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if _is_file(frame, path)]
-        where = f"{path}:{lines[-1]}" if lines else path
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{where}: {type(error).__name__}: {' '.join(message.split())}"[:_LONGEST]
-
-
-def _is_file(frame, path: str) -> bool:
-    return os.path.realpath(frame.f_code.co_filename) == os.path.realpath(path)
 
 
 def _cache_key(path: str, data_dir: str | None) -> str:

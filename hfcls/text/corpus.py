@@ -4,7 +4,8 @@ from pathlib import Path
 
 from transformers import TrainingArguments
 
-from hfcls.data.corpora import CORPORA, NamedCorpus, is_own_builder
+from hfcls import own_code
+from hfcls.data.corpora import CORPORA, NamedCorpus
 from hfcls.data.hub_table import HubTable
 from hfcls.data.own_corpus import OwnCorpus
 from hfcls.text.arguments import TextClassificationArguments
@@ -23,7 +24,7 @@ def load_text_corpus(arguments: TextClassificationArguments, training_args: Trai
     dataset, language = arguments.dataset, arguments.language
     if dataset in CORPORA:
         return load_corpus(CORPORA[dataset], arguments, training_args)
-    if dataset is not None and is_own_builder(dataset):
+    if dataset is not None and own_code.is_file(dataset):
         return load_corpus(OwnCorpus(dataset, language), arguments, training_args)
     if dataset is not None:
         corpus = HubTable(dataset, language)

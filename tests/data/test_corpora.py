@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hfcls.data.corpora import CORPORA, corpus_names, is_own_builder
+from hfcls.data.corpora import CORPORA, corpus_names
 from hfcls.data.files import CorpusBuilder
 
 ROOT = Path(__file__).parent.parent.parent
@@ -49,6 +49,3 @@ def test_every_row_prepares_its_sample(name, tmp_path):
 
 def test_kinds():
     assert corpus_names("text") == ["thucnews", "imdb", "ccf_sentiment"]
-    assert [is_own_builder(name) for name in ("a.py", "b/a.py:C", "a/b", "a/b:py", "x.csv", "C:\\a.py")] == [
-        *(True, True, False, False, False, True)
-    ]
