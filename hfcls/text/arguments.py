@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from hfcls import own_code
 from hfcls.data.corpora import corpus_names
 from hfcls.errors import InputError
 from hfcls.models import TEXT
@@ -173,7 +172,7 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
             given.remove("architecture")  # it brings the code of the saved model
         if len(given) != 1:
             raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
-        own = self.dataset is not None and own_code.is_file(self.dataset)
+        own = self.dataset is not None and is_file(self.dataset)
         if own and self.multi_label:
             raise InputError(f"--multi_label is of a table; the label of {self.dataset} says whether there are several")
         if self.dataset is not None and not own and "/" not in self.dataset:
