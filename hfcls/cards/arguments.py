@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hfcls.errors import InputError
+from hfcls.models import CARDS
 from hfcls.training.arguments import RecipeArguments
 
 
@@ -18,9 +19,7 @@ class CardArguments(RecipeArguments):
     train_on_validation: bool = field(
         default=False, metadata={"help": "Train on the validation cards too: the last weights are kept, unchosen."}
     )
-    architecture: Literal["fusion", "label_similarity", "ngram_linear"] = field(
-        default="fusion", metadata={"help": "The model."}
-    )
+    architecture: Literal[*CARDS] = field(default="fusion", metadata={"help": "The model."})
     classifier: Literal["inception", "svm"] = field(
         default="inception", metadata={"help": "label_similarity: what stands on the 98 numbers."}
     )

@@ -7,15 +7,15 @@ import logging
 import pkgutil
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 from transformers.dynamic_module_utils import get_imports
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from hfcls import models, own_code
 from hfcls.errors import InputError
-from hfcls.inference.loading import register_models
 
 logger = logging.getLogger(__name__)
 
@@ -33,21 +33,18 @@ def architecture(name: str) -> type[PreTrainedModel]:
     Raises:
         InputError: the file cannot be read, or its class is no classifier of texts.
     """
-    if own_code.is_file(name):
-        return _own(name)
-    return getattr(importlib.import_module(f"hfcls.models.{name}"), models.TEXT[name])
-
-
-@functools.cache  # a file is run and registered once
-def _own(name: str) -> type[PreTrainedModel]:
-    path = own_code.path_of(name)
-    if path.stem in {module.name for module in pkgutil.iter_modules(models.__path__)}:
-        raise InputError(
-            f"--architecture {path}: a file of that name of hfcls may lie beside the weights: rename yours"
-        )
-    register_models()
-    known = set(CONFIG_MAPPING)
+    if not own_code.is_file(name):
+        return getattr(importlib.import_module(f"hfcls.models.{name}"), models.TEXT[name])
     model_class = own_code.load_class(name, PreTrainedModel, flag="--architecture")
+    _register(model_class, own_code.path_of(name))
+    return model_class
+
+
+@functools.cache  # so that what it warns of is said once
+def _register(model_class: type[PreTrainedModel], path: Path) -> None:
+    taken = {module.name for module in pkgutil.iter_modules(models.__path__)}
+    if path.stem in taken:
+        raise InputError(f"--architecture {path}: hfcls may put a file of that name beside the weights: rename yours")
     where = f"{path}: {model_class.__name__}"
     config_class = model_class.config_class
     if not (isinstance(config_class, type) and issubclass(config_class, PreTrainedConfig)):
@@ -57,19 +54,19 @@ def _own(name: str) -> type[PreTrainedModel]:
         if argument not in inputs:
             raise InputError(f"{where}.forward takes no {argument}: it gets {', '.join(INPUTS)}")
     if config_class.__module__ == model_class.__module__:
-        if not config_class.model_type or config_class.model_type in known:
+        kind = config_class.model_type
+        if not kind or kind in taken or kind in CONFIG_MAPPING_NAMES:
             raise InputError(
-                f"{where}: the model_type of {config_class.__name__} is {config_class.model_type!r}, which is "
-                f"{'taken' if config_class.model_type else 'no name'}: give it one of its own"
+                f"{path}: {config_class.__name__}.model_type is {kind!r}, which is {'taken' if kind else 'no name'}: "
+                f"give it one of its own"
             )
-        AutoConfig.register(config_class.model_type, config_class, exist_ok=True)
+        AutoConfig.register(kind, config_class, exist_ok=True)
         config_class.register_for_auto_class()
     AutoModelForSequenceClassification.register(config_class, model_class, exist_ok=True)
     model_class.register_for_auto_class("AutoModelForSequenceClassification")
     foreign = sorted(set(get_imports(path)) - INSTALLED - sys.stdlib_module_names)
     if foreign:
-        logger.warning("%s imports %s: so has to whoever loads what is saved", where, ", ".join(foreign))
-    return model_class
+        logger.warning("%s imports %s: so has to whoever loads what is saved", path, ", ".join(foreign))
 
 
 def errors_of(name: str) -> AbstractContextManager:

@@ -10,6 +10,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from hfcls.models import TEXT
+
 ROOT = Path(__file__).parents[2]
 ARCHITECTURES = {
     "text_rnn": "--architecture text_rnn --hidden_size 32 --embedding_dim 32 --learning_rate 1e-2",
@@ -26,6 +28,10 @@ def run(recipe: str, flags: str, output_dir: Path, monkeypatch) -> dict:
     monkeypatch.setattr(sys, "argv", argv)
     runpy.run_path(str(ROOT / "recipes" / recipe), run_name="__main__")
     return json.loads((output_dir / "all_results.json").read_text())
+
+
+def test_every_architecture_of_the_table_is_trained_here():
+    assert set(TEXT) <= set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
