@@ -36,5 +36,6 @@ def _end_progress_bars() -> None:
     if "tqdm" in sys.modules:
         from tqdm import tqdm
 
+        # `_instances` is private, read in tqdm 4.70: `tqdm.write` would draw the bars again behind the message.
         for bar in list(tqdm._instances):
             bar.close()

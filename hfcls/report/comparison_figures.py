@@ -41,12 +41,19 @@ def common(comparison, metrics: dict[str, str], logged: Sequence[str]) -> dict[s
 
 
 def styles(comparison) -> dict[str, str]:
-    """Run → CSS class: the settings that are best on validation have a colour each, all others are grey."""
+    """Run → CSS class: the settings that are best on validation have a colour each, all others are grey.
+
+    Where no run is ranked, the first settings have the colours.
+    """
     return {
-        one.name: f"s{place}" if place <= COLOURED else "other"
+        one.name: f"s{place}" if place <= COLOURED and _is_coloured(comparison, group) else "other"
         for place, group in enumerate(comparison.groups, start=1)
         for one in group.runs
     }
+
+
+def _is_coloured(comparison, group: SeedGroup) -> bool:
+    return comparison.criterion is None or group.validation is not None
 
 
 def legend(comparison, logged: Sequence[str]) -> list[tuple]:
@@ -55,7 +62,8 @@ def legend(comparison, logged: Sequence[str]) -> list[tuple]:
     return [
         (_label(group), style[group.runs[0].name], "", [])
         for group in comparison.groups[:COLOURED]
-        if any(_evaluations(one.history or [], name) for one in group.runs for name in logged)
+        if _is_coloured(comparison, group)
+        and any(_evaluations(one.history or [], name) for one in group.runs for name in logged)
     ]
 
 

@@ -19,7 +19,7 @@ from hfcls.report.plots import (
 )
 from hfcls.report.run import Run, load_run
 from hfcls.report.scores import Scores, check_agreement, compute_scores
-from hfcls.runs.results import FURTHER
+from hfcls.runs.results import FURTHER, metric_title
 from hfcls.runs.thumbnails import MOST as THUMBNAILS
 
 HERE = Path(__file__).parent
@@ -57,6 +57,7 @@ def render(run: Run, scores: Scores | LabelSetScores) -> str:
         "data": run.record.data,
         "scores": scores,
         "few_rows": FEW_ROWS,
+        "chosen_by": f"validation {metric_title(run.record.chosen_by or 'score')}",
         "curves": training_curves(run.history or [], run.best_step),
         "learning_rate": learning_rate_curve(run.history or []),
         "lengths": length_histogram(run.record.data),

@@ -10,7 +10,7 @@ from hfcls.report.plots import LOSS, learning_rate_curve, training_curves
 from hfcls.report.run import read_history
 from hfcls.runs.examples import Query, read_examples
 from hfcls.runs.record import Record, Split, read_record
-from hfcls.runs.results import read_results
+from hfcls.runs.results import metric_title, read_results
 
 _STYLES = ("s1", "s2", "s3")
 _CURVES = (
@@ -86,6 +86,7 @@ def render(run: RetrievalRun) -> str:
             run=run,
             record=run.record,
             data=run.record.data,
+            chosen_by=f"validation {metric_title(run.record.chosen_by or 'score')}",
             chance={k: _chance(k, test) for k in KS},
             worse=start is not None and chosen is not None and chosen < start,
             curves=training_curves(run.history or [], run.best_step, _CURVES),

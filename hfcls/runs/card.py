@@ -15,6 +15,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from hfcls.errors import InputError
 from hfcls.metrics.intervals import wilson_interval
+from hfcls.runs.custom_code import code_references
 from hfcls.runs.json_files import read_json
 from hfcls.runs.record import Hardware, Record, Split, read_record
 from hfcls.runs.redaction import escape, redact, redact_command
@@ -113,7 +114,7 @@ def _content(record: Record, results: dict[str, float | None], config: dict, nam
         "record": record,
         "base_model": _hub_name(record.model.base_model),
         "name_literal": json.dumps(name, ensure_ascii=False),
-        "code_files": _code_files(config),
+        "code_files": sorted({f"{name.partition('.')[0]}.py" for name in code_references(config)}),
         "own_pipeline": "custom_pipelines" in config,
         "own_architecture": "auto_map" in config,
         "pairs": config.get("long_texts", {}).get("pairs", False),
@@ -194,14 +195,6 @@ def _lengths(splits: dict[str, Split]) -> str | None:
         return None
     spread = f"{length.mean:.1f} ± {length.std:.1f} {length.unit}"
     return f"A training text has {spread} (median {length.median:g}, longest {length.max:,})."
-
-
-def _code_files(config: dict) -> list[str]:
-    """The modules that `auto_map` and `custom_pipelines` name; none where all is of transformers."""
-    references = [pipeline["impl"] for pipeline in config.get("custom_pipelines", {}).values()]
-    for names in config.get("auto_map", {}).values():
-        references += [names] if isinstance(names, str) else names  # a tokenizer has two, of which one may be null
-    return sorted({f"{name.split('.')[0]}.py" for name in references if name})
 
 
 def _hub_name(base_model: str | None) -> str | None:

@@ -18,6 +18,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, constants, errors, get_se
 from huggingface_hub.utils import validate_repo_id
 
 from hfcls.errors import InputError
+from hfcls.runs.custom_code import code_references, imported_files
 
 CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 
@@ -179,29 +180,14 @@ def _embedding_model(folder: Path) -> list[Path]:
 
 
 def _custom_code(folder: Path) -> set[Path]:
-    """The modules that auto_map and custom_pipelines name, and what they import relatively: saving put them there."""
-    references = []
-    for path in (folder / name for name in CONFIGS):
-        if path.is_file():
-            config = _read_json(path)
-            for classes in config.get("auto_map", {}).values():
-                references += [(path, name) for name in (classes if isinstance(classes, list) else [classes]) if name]
-            references += [(path, task["impl"]) for task in config.get("custom_pipelines", {}).values()]
-
+    """The modules that the configs name, and what they import relatively: saving put them there."""
     files = set()
-    for config, reference in references:
-        if "--" in reference:  # "namespace/name--module.Class": code of another repository
-            continue
-        module = reference.partition(".")[0]
-        if not module.isidentifier() or not (folder / f"{module}.py").is_file():
-            raise InputError(f"{config}: names {reference!r}, but there is no {module}.py beside it")
-        from transformers.dynamic_module_utils import get_relative_import_files
-
-        try:
-            needed = [Path(file) for file in get_relative_import_files(folder / f"{module}.py")]
-        except OSError as error:
-            raise InputError(f"{error.filename}: not found, but {module}.py needs it: save the model again") from error
-        files.update([folder / f"{module}.py", *needed])
+    for path in (folder / name for name in CONFIGS):
+        for reference in code_references(_read_json(path)) if path.is_file() else ():
+            module = folder / f"{reference.partition('.')[0]}.py"
+            if not module.stem.isidentifier() or not module.is_file():
+                raise InputError(f"{path}: names {reference!r}, but there is no {module.name} beside it")
+            files |= imported_files(module)
     return files
 
 

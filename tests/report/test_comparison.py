@@ -15,6 +15,7 @@ from hfcls.errors import InputError
 from hfcls.metrics.intervals import bootstrap_intervals
 from hfcls.report import write_comparison
 from hfcls.report.comparison import compare
+from hfcls.report.comparison_figures import styles
 from hfcls.report.comparison_page import markdown, render
 
 NAMES = ["财经", "体育", "游戏"]
@@ -168,7 +169,9 @@ def test_the_run_that_is_best_on_test_is_not_chosen_for_that(make_run):
     assert re.search(r'<tr class="chosen"><th scope="row" title="better">', source)
     accuracy = f"{comparison.chosen.scores.accuracy:.4f}"
     assert f"<title>2 runs: {accuracy} test accuracy of the one chosen on validation</title>" in source
-    assert f"Chosen: better, by its validation accuracy of 0.9000; {accuracy}" in " ".join(Page(source).text.split())
+    assert f"Chosen: better, by its validation accuracy of 0.9000; its test accuracy is {accuracy}" in " ".join(
+        Page(source).text.split()
+    )
     assert "Chosen: better, by its validation accuracy of 0.9000." in tables
     assert "best" not in tables and "lucky" not in re.findall("Chosen: .*", tables)[0]
 
@@ -180,7 +183,7 @@ def test_runs_without_a_validation_score_come_last_and_nothing_is_chosen_among_t
     *ranked, last = comparison.runs
     assert {one.name for one in ranked} == {"a", "b"} and last.name == "evaluated" and last.p_value is not None
     assert [last.unranked, *(one.unranked for one in ranked)] == ["no validation score", "", ""]
-    assert comparison.groups[-1].runs == [last]
+    assert comparison.groups[-1].runs == [last] and styles(comparison)["evaluated"] == "other"
     page = Page(render(comparison))
     assert "evaluated is not ranked: no validation score." in page.text
     assert page.tables["runs"][-1][1] == "–"

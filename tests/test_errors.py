@@ -1,0 +1,37 @@
+"""What a user sees of an InputError: one line of its own, and exit code 2."""
+
+import pytest
+from tqdm import tqdm
+
+from hfcls.errors import InputError, one_line_errors
+
+
+def test_one_line_and_exit_code_2(capsys, monkeypatch):
+    monkeypatch.delenv("HFCLS_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        raise InputError("data.csv:3: no label: give one")
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: data.csv:3: no label: give one\n"
+
+
+def test_the_line_of_a_worker_is_the_last_of_its_traceback(capsys):
+    with pytest.raises(SystemExit), one_line_errors():
+        raise InputError("Caught InputError in worker 0\n  File x\nhfcls.errors.InputError: 3.png: torn\n")
+    assert capsys.readouterr().err == "error: 3.png: torn\n"
+
+
+def test_an_open_progress_bar_ends_before_the_line(capsys):
+    """Fails where tqdm no longer keeps its bars in `_instances`."""
+    bar = tqdm(total=3)
+    bar.update(1)
+    with pytest.raises(SystemExit), one_line_errors():
+        raise InputError("torn")
+    assert bar.disable  # closed
+    *bars, line = capsys.readouterr().err.splitlines()
+    assert line == "error: torn" and "1/3" in bars[-1]
+
+
+def test_debugging_shows_the_traceback(monkeypatch):
+    monkeypatch.setenv("HFCLS_DEBUG", "1")
+    with pytest.raises(InputError, match="torn"), one_line_errors():
+        raise InputError("torn")
