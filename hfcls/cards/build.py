@@ -10,13 +10,13 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, 
 
 from hfcls.cards.arguments import CardArguments
 from hfcls.cards.metrics import CardMetrics
-from hfcls.cards.processor import CardProcessor
+from hfcls.cards.processor import CardProcessor, load_card_model
 from hfcls.cards.rows import CardCollator, CardRows, CardSplit, all_similarities
 from hfcls.cards.sentence_embedder import SentenceEmbedder
 from hfcls.cards.statistics import count_features, fit_bag, fit_prior, fit_table, number_statistics
 from hfcls.data.corpora import CORPORA
 from hfcls.errors import InputError
-from hfcls.inference.loading import load, num_positions, register_models
+from hfcls.inference.loading import num_positions, register_models
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.card_features import LSA, PAIR, CardFeatureExtractor, pad
 from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification
@@ -60,7 +60,7 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
         setup = baselines.build(_baseline(arguments), training_args, corpus)
         return replace(setup, test_metrics=CardMetrics(setup.corpus.splits["test"]))
     if arguments.evaluate_only is not None:
-        processor, model = load(arguments.evaluate_only, task=TASK, trust_remote_code=arguments.trust_remote_code)
+        processor, model = load_card_model(arguments.evaluate_only, trust_remote_code=arguments.trust_remote_code)
         corpus, encoder = align_labels(corpus, model), None
     else:
         processor, encoder = _processor(arguments, training_args, corpus)

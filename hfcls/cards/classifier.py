@@ -3,9 +3,8 @@
 import torch
 from transformers import PreTrainedModel
 
-from hfcls.cards.processor import CardProcessor
+from hfcls.cards.processor import CardProcessor, load_card_model
 from hfcls.data.dataset_cards import clean_card
-from hfcls.inference.loading import load
 
 
 class DatasetCardClassifier:
@@ -31,7 +30,7 @@ class DatasetCardClassifier:
         Raises:
             InputError: it is not there, or there is no network.
         """
-        return cls(*load(name_or_path, task="tabular-classification", trust_remote_code=trust_remote_code))
+        return cls(*load_card_model(name_or_path, trust_remote_code=trust_remote_code))
 
     @torch.inference_mode()
     def __call__(

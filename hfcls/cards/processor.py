@@ -5,10 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoFeatureExtractor, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from hfcls.cards import sentence_embedder
 from hfcls.cards.sentence_embedder import SentenceEmbedder
+from hfcls.inference.loading import load_model, loading_errors
 from hfcls.models.card_features import LSA, TASK_CATEGORIES, CardFeatureExtractor, name_words
 
 
@@ -81,3 +88,16 @@ def similarities(embed, cards: Sequence[str], names: Sequence[str]) -> torch.Ten
     of_cards = torch.from_numpy(embed(cards))
     of_names = torch.from_numpy(embed([" ".join(name_words(name)) for name in names]))
     return torch.cat([of_cards @ tasks.T, of_names @ tasks.T], dim=1)
+
+
+def load_card_model(name_or_path: str, *, trust_remote_code: bool = False) -> tuple[CardProcessor, PreTrainedModel]:
+    """The classifier of cards that was saved, and what reads cards for it.
+
+    `trust_remote_code` allows its embedding model, if it was trained with one, to run code of its own.
+
+    Raises:
+        InputError: it is not there, cannot be read, or there is no network.
+    """
+    with loading_errors(name_or_path):
+        model = load_model(AutoModelForSequenceClassification, name_or_path)
+        return CardProcessor.from_pretrained(name_or_path, model.config, trust_remote_code=trust_remote_code), model

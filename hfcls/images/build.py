@@ -6,7 +6,7 @@ from transformers import TrainingArguments
 from hfcls.images.arguments import ImageArguments
 from hfcls.images.rows import ImageCollator, ImageRows, pixel_values_by
 from hfcls.inference.examples import classify_images
-from hfcls.inference.loading import load
+from hfcls.inference.loading import load_image_classifier
 from hfcls.models.image_cnn import ImageCNNConfig, ImageCNNForImageClassification, ImageCNNImageProcessor
 from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.setup import Corpus, Rows, align_labels
@@ -22,10 +22,10 @@ def build(arguments: ImageArguments, training_args: TrainingArguments, corpus: C
     """
     name = arguments.evaluate_only or arguments.model_name_or_path
     if arguments.evaluate_only is not None:
-        processor, model = load(name, task=TASK)
+        processor, model = load_image_classifier(name)
         corpus = align_labels(corpus, model)
     elif name is not None:
-        processor, model = load(name, corpus.target.names, task=TASK)
+        processor, model = load_image_classifier(name, corpus.target.names)
     else:
         names = corpus.target.names
         config = ImageCNNConfig(id2label=dict(enumerate(names)), label2id={name: i for i, name in enumerate(names)})

@@ -3,7 +3,7 @@
 import datasets
 import transformers
 
-from hfcls.inference.loading import load
+from hfcls.inference.loading import load_image_classifier
 from hfcls.inference.prediction import load_classifier
 from hfcls.training.setup import joined_texts
 
@@ -19,6 +19,6 @@ def classify_texts(rows: datasets.Dataset, saved: str) -> tuple[list[str], list[
 
 def classify_images(rows: datasets.Dataset, saved: str) -> tuple[list[str], list[dict]]:
     """The ids of `rows`, and the answer to each picture."""
-    processor, model = load(saved, task="image-classification")
+    processor, model = load_image_classifier(saved)
     classify = transformers.pipeline("image-classification", model=model, image_processor=processor, device="cpu")
     return rows["id"][:], [answer for (answer,) in classify(rows["image"][:], top_k=1)]

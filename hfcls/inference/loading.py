@@ -8,6 +8,8 @@ import copy
 import importlib
 import logging
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +19,7 @@ from transformers import (
     AutoModelForImageClassification,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BaseImageProcessor,
     ChineseCLIPModel,
     ChineseCLIPProcessor,
     PreTrainedConfig,
@@ -26,7 +29,6 @@ from transformers import (
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 import hfcls.models
-from hfcls.cards.processor import CardProcessor
 from hfcls.errors import InputError
 from hfcls.models.jieba_tokenizer import JiebaTokenizer
 
@@ -51,40 +53,59 @@ def tokenizer_class(name_or_path: str) -> type:
     return JiebaTokenizer if ours else AutoTokenizer
 
 
-def load(
-    name_or_path: str,
-    labels: list[str] | None = None,
-    *,
-    task: str = "text-classification",
-    trust_remote_code: bool = False,
-) -> tuple[object, PreTrainedModel]:
-    """Tokenizer (or image processor) and classifier of a Hub name or a folder.
+def load_text_classifier(
+    name_or_path: str, labels: list[str] | None = None
+) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """Tokenizer and classifier of texts, of a Hub name or a folder.
 
     Args:
         name_or_path: of the Hub, or a folder.
         labels: a new classifier of them is made, with a head from random weights unless the saved one is of the very
             same classes; None for the classifier that was saved.
-        task: "text-classification", "image-classification", "tabular-classification" (of dataset cards) or
-            "zero-shot-image-classification" (a Chinese-CLIP and its processor).
-        trust_remote_code: whether the embedding model of a classifier of dataset cards may run code of its own.
 
     Raises:
-        InputError: it is not there, it has no trained head where `labels` is None, it brings code of its own, or there
-            is no network.
+        InputError: as `loading_errors`; or it has no trained head where `labels` is None.
+    """
+    with loading_errors(name_or_path):
+        tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path, trust_remote_code=False)
+        return tokenizer, load_model(AutoModelForSequenceClassification, name_or_path, labels)
+
+
+def load_image_classifier(
+    name_or_path: str, labels: list[str] | None = None
+) -> tuple[BaseImageProcessor, PreTrainedModel]:
+    """Image processor and classifier of pictures; arguments and errors are those of `load_text_classifier`."""
+    with loading_errors(name_or_path):
+        # Pillow's: torchvision is no dependency.
+        processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
+        return processor, load_model(AutoModelForImageClassification, name_or_path, labels)
+
+
+def load_chinese_clip(name_or_path: str) -> tuple[ChineseCLIPProcessor, ChineseCLIPModel]:
+    """A Chinese-CLIP and its processor.
+
+    Raises:
+        InputError: as `loading_errors`; or it is another kind of model.
+    """
+    with loading_errors(name_or_path):
+        kind = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False).model_type
+        if kind != ChineseCLIPModel.config_class.model_type:
+            raise InputError(f"{name_or_path}: is a {kind}, not a Chinese-CLIP; give one, or a folder that holds one")
+        image_processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
+        return ChineseCLIPProcessor(image_processor, tokenizer), ChineseCLIPModel.from_pretrained(name_or_path)
+
+
+@contextmanager
+def loading_errors(name_or_path: str) -> Iterator[None]:
+    """Makes the models of this project known, and turns what loading raises in the block into one line.
+
+    Raises:
+        InputError: the model is not there, cannot be read, brings code of its own, or there is no network.
     """
     register_models()
     try:
-        if task == "image-classification":
-            # Pillow's: torchvision is no dependency.
-            processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
-            return processor, _classifier(AutoModelForImageClassification, name_or_path, labels)
-        if task == "zero-shot-image-classification":
-            return _chinese_clip(name_or_path)
-        if task == "tabular-classification":
-            model = _classifier(AutoModelForSequenceClassification, name_or_path, labels)
-            return CardProcessor.from_pretrained(name_or_path, model.config, trust_remote_code=trust_remote_code), model
-        tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path, trust_remote_code=False)
-        return tokenizer, _classifier(AutoModelForSequenceClassification, name_or_path, labels)
+        yield
     except InputError:
         raise
     except (OSError, ValueError, SafetensorError) as error:
@@ -130,17 +151,12 @@ def check_trained(name_or_path: str, missing: set[str]) -> None:
         raise InputError(f"{name_or_path}: is no trained classifier, {names} are missing: fine-tune it first")
 
 
-def _chinese_clip(name_or_path: str) -> tuple[ChineseCLIPProcessor, ChineseCLIPModel]:
-    kind = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False).model_type
-    if kind != ChineseCLIPModel.config_class.model_type:
-        raise InputError(f"{name_or_path}: is a {kind}, not a Chinese-CLIP; give one, or a folder that holds one")
-    image_processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-    return ChineseCLIPProcessor(image_processor, tokenizer), ChineseCLIPModel.from_pretrained(name_or_path)
+def load_model(auto_class: type, name_or_path: str, labels: list[str] | None = None) -> PreTrainedModel:
+    """The classifier that was saved, or one of `labels` on top of the saved weights.
 
-
-def _classifier(auto_class: type, name_or_path: str, labels: list[str] | None) -> PreTrainedModel:
-    """The classifier that was saved, or one of `labels` on top of the saved weights."""
+    Raises:
+        InputError: weights are missing, or do not fit the config.
+    """
     config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
     saved_labels = [str(config.id2label[number]) for number in range(config.num_labels)]
     if labels is not None:

@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from hfcls.errors import InputError
-from hfcls.inference.loading import load
+from hfcls.inference.loading import load_chinese_clip
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
 from hfcls.models.truncation import Truncation
 from hfcls.retrieval.arguments import RetrievalArguments
@@ -98,7 +98,7 @@ def build(
     name = arguments.evaluate_only or arguments.model_name_or_path or default
     base_model = None if arguments.evaluate_only or arguments.from_scratch else name
     if arguments.from_scratch is None:
-        processor, model = load(name, task=TASK)
+        processor, model = load_chinese_clip(name)
     else:
         processor, model = _from_scratch(arguments, corpus)
         name = f"Chinese-CLIP {arguments.from_scratch}, from scratch"

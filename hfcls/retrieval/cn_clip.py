@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from hfcls.errors import InputError
-from hfcls.inference.loading import load
+from hfcls.inference.loading import load_chinese_clip
 from hfcls.text.vocabulary import load_vocabulary
 
 CONTEXT_LENGTH = 52  # tokens of a text, which cn-clip's own `tokenize` keeps
@@ -77,7 +77,7 @@ def convert(source: str | Path, target: str | Path, vocab: str | Path | None = N
         return target
     if vocab is not None:
         raise InputError("--vocab goes with a checkpoint; a folder has its vocabulary")
-    _, model = load(str(source), task="zero-shot-image-classification")
+    _, model = load_chinese_clip(str(source))
     state = {f"module.{name}": tensor for name, tensor in from_transformers(model.state_dict()).items()}
     torch.save({"state_dict": state}, target)
     return target

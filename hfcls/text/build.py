@@ -5,7 +5,7 @@ import logging
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from hfcls.errors import InputError
-from hfcls.inference.loading import load, longest_input, num_positions
+from hfcls.inference.loading import load_text_classifier, longest_input, num_positions
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.truncation import Truncation
 from hfcls.text.arguments import PretrainedTextArguments, TextArguments
@@ -36,7 +36,7 @@ def build(
         name = f"BERT {arguments.from_scratch}, from scratch"
         return text_setup(corpus, tokenizer, rows, truncation, model, name)
     name = arguments.model_name_or_path or default
-    tokenizer, model = load(name, corpus.target.names)
+    tokenizer, model = load_text_classifier(name, corpus.target.names)
     rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
     return text_setup(corpus, tokenizer, rows, truncation, model, name, base_model=name)
 
@@ -47,7 +47,7 @@ def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: C
     Texts are cut as they were for training. A model that does not say how gets what its tokenizer takes, from the
     beginning.
     """
-    tokenizer, model = load(arguments.evaluate_only)
+    tokenizer, model = load_text_classifier(arguments.evaluate_only)
     corpus = align_labels(corpus, model)
     saved = Truncation.saved_in(model.config, tokenizer)
     keep = arguments.truncation or ("head" if saved is None else saved.keep)

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification, RobertaConfig, RobertaForSequenceClassification
 
+from hfcls.cards.processor import load_card_model
 from hfcls.errors import InputError
-from hfcls.inference.loading import load
+from hfcls.inference.loading import load_chinese_clip, load_image_classifier, load_text_classifier
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 
 TAGS = ["cheap", "clean", "near"]
@@ -55,7 +56,7 @@ def head(model) -> torch.Tensor:
 
 @pytest.mark.parametrize("labels", [["neg", "pos"], ["bad", "so so", "good"], ["near", "clean", "cheap"], TAGS])
 def test_nothing_of_the_old_training_lives_on(finished, labels, tmp_path):
-    _, model = load(str(finished), labels)
+    _, model = load_text_classifier(str(finished), labels)
     assert model.config.problem_type is None
     assert list(model.config.id2label.values()) == labels and list(model.config.label2id) == labels
     model.save_pretrained(tmp_path)
@@ -69,7 +70,7 @@ def test_a_head_of_other_classes_is_made_anew_and_the_rest_kept(finished, labels
     caplog.set_level("INFO", logger="hfcls")
     before = load_file(finished / "model.safetensors")
     torch.manual_seed(7)
-    _, model = load(str(finished), labels)
+    _, model = load_text_classifier(str(finished), labels)
     assert "its head is of other classes" in caplog.text
     output = head(model)
     assert output.shape == (len(labels), 16)
@@ -87,7 +88,7 @@ def test_a_head_of_other_classes_is_made_anew_and_the_rest_kept(finished, labels
 def test_the_same_classes_keep_their_head_and_a_saved_one_all(finished):
     before = load_file(finished / "model.safetensors")
     for labels in (TAGS, None):
-        _, model = load(str(finished), labels)
+        _, model = load_text_classifier(str(finished), labels)
         assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     assert model.config.decision_thresholds == [0.1, 0.2, 0.3]
     assert model.config.problem_type == "multi_label_classification"
@@ -109,22 +110,22 @@ def test_a_saved_model_whose_weights_are_missing_or_renamed(finished, tmp_path):
     renamed = {name.replace("classifier.", "classify."): weight for name, weight in weights.items()}
     name = copy_of(finished, tmp_path, weights=renamed)
     with pytest.raises(InputError, match=r"is no trained classifier, classifier\..* are missing"):
-        load(name)
-    assert load(name, ["neg", "pos"])[1].config.num_labels == 2  # as a base it will do
+        load_text_classifier(name)
+    assert load_text_classifier(name, ["neg", "pos"])[1].config.num_labels == 2  # as a base it will do
 
 
 def test_weights_that_are_not_those_of_the_config(finished, tmp_path):
     name = copy_of(finished, tmp_path, hidden_size=32)
     for labels in (["neg", "pos"], None):
         with pytest.raises(InputError, match="config.json and weights disagree on the shape of"):
-            load(name, labels)
+            load_text_classifier(name, labels)
     (tmp_path / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(InputError, match="cannot be loaded"):
-        load(name)
+        load_text_classifier(name)
 
 
-@pytest.mark.parametrize("task", ["text-classification", "image-classification", "tabular-classification"])
-def test_code_of_a_folder_is_not_run_whatever_is_answered(finished, tmp_path, task, monkeypatch):
+@pytest.mark.parametrize("load", [load_text_classifier, load_image_classifier, load_chinese_clip, load_card_model])
+def test_code_of_a_folder_is_not_run_whatever_is_answered(finished, tmp_path, load, monkeypatch):
     """transformers would ask on standard input."""
     name = copy_of(
         finished,
@@ -140,7 +141,7 @@ def test_code_of_a_folder_is_not_run_whatever_is_answered(finished, tmp_path, ta
     tokenizer |= {"tokenizer_class": "Stranger", "auto_map": {"AutoTokenizer": ["stranger.Tokenizer", None]}}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     monkeypatch.setattr(builtins, "input", lambda prompt: "y")
-    for labels in (None, ["neg", "pos"]):
+    for labels in ((), (["neg", "pos"],))[: 1 + (load in (load_text_classifier, load_image_classifier))]:
         with pytest.raises(InputError, match="brings code of its own"):
-            load(name, labels, task=task)
+            load(name, *labels)
     assert not (tmp_path / "ran").exists()
