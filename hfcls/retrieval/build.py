@@ -83,6 +83,9 @@ class RetrievalSetup(Setup):
 
         return Tested(metrics, write)
 
+    def tables(self) -> dict[str, tuple[datasets.Dataset, ...]]:
+        return {name: (split.images.remove_columns("image"), split.texts) for name, split in self.corpus.splits.items()}
+
     def describe_splits(self) -> dict[str, Split]:
         return {name: describe_split(split, self.rows.lengths[name]) for name, split in self.corpus.splits.items()}
 

@@ -94,7 +94,9 @@ class RetrievalTrainer(ClassifierTrainer):
                 if last:
                     stand_in = stand_in + self._logit_scale() * scale.grad
                 self.accelerator.backward(stand_in)
-        return loss.detach() / self.current_gradient_accumulation_steps
+        loss = loss.detach() / self.current_gradient_accumulation_steps
+        self.totals.add(loss)
+        return loss
 
     def evaluate(self, eval_dataset: Pool | None = None, ignore_keys=None, metric_key_prefix: str = "eval"):
         metrics = self.search(eval_dataset or self.eval_dataset, metric_key_prefix).metrics

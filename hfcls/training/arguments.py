@@ -8,7 +8,6 @@ import argparse
 import copy
 import difflib
 import math
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
@@ -26,6 +25,7 @@ SHARED_DEFAULTS = {
     "save_total_limit": 2,  # the best and the last one: enough to choose and to resume
     "logging_steps": 50,
     "logging_nan_inf_filter": False,  # a NaN loss is shown as NaN, not as the mean of the steps before
+    "restore_callback_states_from_checkpoint": True,  # early stopping goes on counting where it was
     "remove_unused_columns": False,  # the collator gives the model exactly what it takes
     "ddp_find_unused_parameters": False,  # every parameter of every model here takes part in every step
 }
@@ -127,13 +127,6 @@ class RecipeArguments(SharedArguments):
                 )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports a mistake as one line instead of two screens of usage."""
-
-    def error(self, message):
-        raise InputError(f"{message} (see --help)")
-
-
 def parse(
     arguments_class: type[SharedArguments],
     *,
@@ -142,7 +135,7 @@ def parse(
     defaults: Callable[[argparse.Namespace], dict],
     argv: list[str] | None = None,
 ):
-    """Reads the command line of a recipe.
+    """Reads the command line of a recipe; ends the program where there is nothing to do: `--help`, a finished run.
 
     Args:
         arguments_class: the recipe's own flags, a dataclass.
@@ -165,89 +158,101 @@ def parse(
 
     from transformers import TrainingArguments
 
-    from hfcls.training import optimization
+    from hfcls.training.checkpoints import checkpoint_to_resume, end_if_finished
 
-    parser = _parser((arguments_class, TrainingArguments))
-    for action in parser._actions:
-        action.default = argparse.SUPPRESS  # so that the namespace holds only what was given
-    given, unknown = parser.parse_known_args(argv)
-    if unknown:
-        raise InputError(_unknown_flag(unknown[0], parser))
-    given = vars(given)
+    given = _read(arguments_class, argv)
     own_names = {f.name for f in fields(arguments_class)}
     own_given = argparse.Namespace(**{name: given.get(name) for name in own_names})
-    values = {"output_dir": _default_output_dir(task, given), **SHARED_DEFAULTS, **_hardware_defaults(given)}
     recipe_defaults = defaults(own_given)
     if given.get("evaluate_only"):  # the recipe's way to make a model is not that of a model that was saved
         recipe_defaults = {name: value for name, value in recipe_defaults.items() if name not in own_names}
+    values = _completed(given, recipe_defaults, task)
+    arguments = arguments_class(**{name: value for name, value in values.items() if name in own_names})
+    training_values = {name: value for name, value in values.items() if name not in own_names}
+    _check_together(arguments, training_values)
+    try:
+        training_args = TrainingArguments(**training_values)
+    except (ValueError, ImportError) as error:
+        raise InputError(" ".join(str(error).split())) from error
+    end_if_finished(arguments, training_args)
+    training_args.resume_from_checkpoint = checkpoint_to_resume(arguments, training_args)
+    return arguments, training_args
+
+
+def _read(arguments_class: type[SharedArguments], argv: list[str]) -> dict:
+    """The flags of `argv` and their values, without those that were not given."""
+    from transformers import HfArgumentParser, TrainingArguments
+
+    class Parser(HfArgumentParser):
+        """Leaves absent flags out, and reports a mistake as one line instead of two screens of usage."""
+
+        def __init__(self, classes):
+            self.names = []
+            super().__init__(classes, add_help=False)
+
+        def add_argument(self, *names, **options):
+            self.names += names
+            return super().add_argument(*names, **{**options, "default": argparse.SUPPRESS})
+
+        def error(self, message):
+            raise InputError(f"{message} (see --help)")
+
+    parser = Parser((arguments_class, TrainingArguments))
+    given, unknown = parser.parse_known_args(argv)
+    if unknown:
+        name = unknown[0].split("=")[0]
+        near = difflib.get_close_matches(name, parser.names, n=1)
+        hint = f": did you mean {near[0]}?" if near else " (see --help)"
+        raise InputError(f"{name} is not a flag of this recipe{hint}")
+    return vars(given)
+
+
+def _completed(given: dict, recipe_defaults: dict, task: str) -> dict:
+    """The given flags over the recipe's defaults over those of all recipes, and what follows from them.
+
+    Raises:
+        InputError: flags that contradict each other.
+    """
+    from hfcls.training import optimization
+
+    values = {"output_dir": _default_output_dir(task, given), **SHARED_DEFAULTS, **_hardware_defaults(given)}
     values |= recipe_defaults | given
-    optimization.settle(values, given)
+    values |= optimization.warmup(values, given)
     if "save_steps" not in given and "eval_steps" in values:
         values["save_steps"] = values["eval_steps"]  # the best checkpoint can only be one that was evaluated
     if values["eval_strategy"] == "no":
         values["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
     elif "save_strategy" not in given:
         values["save_strategy"] = values["eval_strategy"]
+    return values
 
-    arguments = arguments_class(**{name: value for name, value in values.items() if name in own_names})
-    training_values = {name: value for name, value in values.items() if name not in own_names}
-    _check_output_dir(training_values)
-    if "tensorboard" in (training_values.get("report_to") or []) and find_spec("tensorboard") is None:
+
+def _check_together(arguments: SharedArguments, values: dict) -> None:
+    """Refuses flags of TrainingArguments (`values`) that do not go with the recipe's own, or need what is not there."""
+    if "tensorboard" in (values.get("report_to") or []) and find_spec("tensorboard") is None:
         raise InputError("--report_to tensorboard needs an extra: pip install 'hfcls[tensorboard]'")
-    if training_values.get("dataloader_persistent_workers") and getattr(arguments, "augment", False):
+    if values.get("dataloader_persistent_workers") and getattr(arguments, "augment", False):
         raise InputError(
             "--augment draws anew for each epoch, which persistent workers never hear of: "
             "leave --dataloader_persistent_workers out"
         )
-    if training_values.get("push_to_hub") and arguments.evaluate_only:
+    if arguments.early_stopping_patience is not None and values["eval_strategy"] == "no":
+        raise InputError("--early_stopping_patience counts evaluations, and --eval_strategy no makes none: drop one")
+    if values.get("push_to_hub"):
+        _check_push(arguments, values)
+
+
+def _check_push(arguments: SharedArguments, values: dict) -> None:
+    if arguments.evaluate_only:
         raise InputError("--evaluate_only trains no model that --push_to_hub could push: leave one of them out")
-    if training_values.get("push_to_hub") and values.get("num_folds"):
+    if getattr(arguments, "num_folds", None):
         raise InputError("--num_folds makes several models: push the one you choose with `hfcls push FOLDER/fold_1`")
-    if training_values.get("push_to_hub") and not training_values.get("hub_model_id"):
+    if not values.get("hub_model_id"):
         raise InputError("--push_to_hub needs --hub_model_id USER/NAME")
-    try:
-        return arguments, TrainingArguments(**training_values)
-    except (ValueError, ImportError) as error:
-        raise InputError(" ".join(str(error).split())) from error
-
-
-def _parser(classes) -> argparse.ArgumentParser:
-    from transformers import HfArgumentParser
-
-    class Parser(_Parser, HfArgumentParser):
-        pass
-
-    return Parser(classes, add_help=False)
-
-
-def _unknown_flag(flag: str, parser: argparse.ArgumentParser) -> str:
-    name = flag.split("=")[0]
-    known = [option for action in parser._actions for option in action.option_strings]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f": did you mean {near[0]}?" if near else " (see --help)"
-    return f"{name} is not a flag of this recipe{hint}"
 
 
 def _default_output_dir(task: str, given: dict) -> str:
     return str(Path("outputs") / (f"{task}_evaluation" if given.get("evaluate_only") else task))
-
-
-def _check_output_dir(values: dict) -> None:
-    """Refuses to write over a finished run, and turns `--resume_from_checkpoint auto` into a checkpoint or None."""
-    output_dir = Path(values["output_dir"])
-    resume = values.get("resume_from_checkpoint")
-    if resume == "auto":
-        from hfcls.training.checkpoints import last_complete_checkpoint
-
-        values["resume_from_checkpoint"] = last_complete_checkpoint(output_dir)
-        return
-    if resume is not None and not Path(resume, "trainer_state.json").is_file():
-        raise InputError(f"{resume}: not a checkpoint (no trainer_state.json); give one, or auto for the last one")
-    is_main_process = os.environ.get("RANK", "0") == "0"  # the others may find what it has written
-    if resume is None and is_main_process and output_dir.is_dir() and any(output_dir.iterdir()):
-        raise InputError(
-            f"{output_dir} is not empty: give another --output_dir, or --resume_from_checkpoint auto to go on there"
-        )
 
 
 def _hardware_defaults(given: dict) -> dict:

@@ -20,6 +20,7 @@ from hfcls.runs.predictions import NAME as PREDICTIONS
 from hfcls.runs.predictions import write_predictions, write_submission
 from hfcls.runs.record import Fold, read_record, write_record
 from hfcls.runs.results import read_results, write_results
+from hfcls.training import fingerprint, resume
 from hfcls.training import run as training
 from hfcls.training.arguments import RecipeArguments
 from hfcls.training.checkpoints import last_complete_checkpoint
@@ -56,6 +57,9 @@ def run(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args:
     if not isinstance(corpus.target, OneLabel):
         raise InputError("--num_folds stratifies by class, --multi_label has none: leave one of them out")
     output_dir = Path(training_args.output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    tables = {name: (split,) for name, split in corpus.splits.items()}
+    resume.begin(arguments, training_args, fingerprint.describe(tables, corpus.target.names))
     folders = [output_dir / f"fold_{number}" for number in range(1, arguments.num_folds + 1)]
     finished = [(folder / FINISHED).is_file() for folder in folders]  # asked before any process writes one
     pool = datasets.concatenate_datasets([corpus.splits["train"], corpus.splits["validation"]])
@@ -71,7 +75,8 @@ def run(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args:
         fold_args.output_dir = str(folder)
         fold_args.resume_from_checkpoint = last_complete_checkpoint(folder)
         setup = build(arguments, fold_args, _fold(corpus, pool, kept, held_out, training_args.seed))
-        training.run(setup, arguments, fold_args, task=task)
+        if not resume.is_finished(folder):
+            training.run(setup, arguments, fold_args, task=task)
         _predict_own_test_rows(build, corpus, arguments, fold_args)
     if training_args.process_index == 0:
         _summarise(build, corpus, arguments, training_args, folders, task)
@@ -158,6 +163,7 @@ def _summarise(build, corpus, arguments, training_args, folders: list[Path], tas
     )
     write_record(output_dir, record)
     write_report(output_dir)
+    resume.finish(output_dir)
 
     print(f"\n{len(folders)} folds: on the rows held out, and the mean of their probabilities on the test rows")
     for name in SCORES:

@@ -22,8 +22,8 @@ SCHEDULES = {
 }
 
 
-def settle(values: dict, given: dict) -> None:
-    """Puts the warm-up that `--schedule` implies into the flags `values`, of which `given` were on the command line.
+def warmup(values: dict, given: dict) -> dict:
+    """What `--schedule` implies for the flags `values`, of which `given` were on the command line: its warm-up.
 
     Raises:
         InputError: a flag that contradicts `--optimizer` or `--schedule`.
@@ -33,13 +33,12 @@ def settle(values: dict, given: dict) -> None:
             raise InputError(f"--{ours} and --{theirs} exclude each other: give one of them")
     schedule = values.get("schedule")
     if schedule is None:
-        return
+        return {}
     if schedule.startswith("warmup"):
-        values["warmup_steps"] = values.get("warmup_steps") or WARMUP
-    elif given.get("warmup_steps"):
+        return {"warmup_steps": values.get("warmup_steps") or WARMUP}
+    if given.get("warmup_steps"):
         raise InputError(f"--schedule {schedule} has no warm-up: leave --warmup_steps out, or give warmup_constant")
-    else:
-        values["warmup_steps"] = 0
+    return {"warmup_steps": 0}
 
 
 def optimizer_class(name: str, args: TrainingArguments) -> tuple[type[torch.optim.Optimizer], dict]:

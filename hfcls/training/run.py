@@ -14,6 +14,7 @@ from hfcls.runs import hub
 from hfcls.runs.card import write_model_card
 from hfcls.runs.record import write_record
 from hfcls.runs.results import write_results
+from hfcls.training import fingerprint, resume
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.checkpoints import full_disk_said
 from hfcls.training.describe import describe_run, precision
@@ -54,6 +55,8 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
     trainer = setup.build_trainer(arguments, training_args)
     output_dir = Path(training_args.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
+    corpus = fingerprint.describe(setup.tables(), setup.target.names, setup.processor)
+    resume.begin(arguments, training_args, corpus)
     with full_disk_said(output_dir):
         results = {} if arguments.evaluate_only else _train(trainer, setup, arguments, training_args)
         tested = setup.test(trainer, arguments)
@@ -63,14 +66,16 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
             return
         write_results(output_dir, results)
         tested.write(output_dir)
+        seconds = trainer.totals.seconds + time.monotonic() - begun
         record = describe_run(
-            setup, arguments, training_args, task=task, seconds=time.monotonic() - begun, loss=trainer.compute_loss_func
+            setup, arguments, training_args, task=task, seconds=seconds, loss=trainer.compute_loss_func
         )
         write_record(output_dir, record)
         write_report(output_dir)
         if not arguments.evaluate_only:
             hub.clean_local_paths(output_dir)
             write_model_card(output_dir, repo_id=training_args.hub_model_id)
+        resume.finish(output_dir)
     _print_results(setup, results)
     if training_args.push_to_hub:
         address = hub.push_folder(output_dir, training_args.hub_model_id, token=training_args.hub_token)

@@ -142,6 +142,10 @@ class Setup(ABC):
         """Names of test metrics that are printed besides those of the target."""
         return ()
 
+    def tables(self) -> dict[str, tuple[datasets.Dataset, ...]]:
+        """What the rows of each split are made of: another content makes another run."""
+        return {name: (split,) for name, split in self.corpus.splits.items()}
+
     @abstractmethod
     def build_trainer(self, arguments, training_args: TrainingArguments) -> transformers.Trainer:
         """The Trainer that the flags of the recipe (`arguments`) and of transformers ask for.

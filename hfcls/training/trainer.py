@@ -1,14 +1,17 @@
 """The Trainer with what no argument of it gives: an order of rows that survives a restart, and schedules of its own."""
 
+import copy
 import logging
 import math
+from pathlib import Path
 
 import numpy as np
 import transformers
 
 from hfcls.models.truncation import save_pipeline
-from hfcls.training import optimization
+from hfcls.training import checkpoints, optimization
 from hfcls.training.sampling import LengthGroupedSampler
+from hfcls.training.totals import RunTotals
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +22,9 @@ class ClassifierTrainer(transformers.Trainer):
     Lengths are the attribute `lengths` (rows,) of `train_dataset`; without it, the order is merely random.
     `--train_sampling_strategy sequential` reads the rows in their own order.
 
+    Resumed, it ends in the step and the weights of a run that was never interrupted, and its metrics are those of all
+    steps. A checkpoint that training had ended with is loaded and not trained on.
+
     Args:
         schedule: one of `optimization.learning_rate_schedule`; None for what the arguments say.
         options: as `Trainer` takes them.
@@ -27,6 +33,40 @@ class ClassifierTrainer(transformers.Trainer):
     def __init__(self, *, schedule: str | None = None, **options):
         super().__init__(**options)
         self.schedule = schedule
+        self.training_is_over = False
+        self.add_callback(RunTotals())
+        self.add_callback(FindBestCheckpoint())
+
+    @property
+    def totals(self) -> RunTotals:
+        """The totals of the run; Trainer puts a new object in the place of the old one when it resumes."""
+        return next(callback for callback in self.callback_handler.callbacks if isinstance(callback, RunTotals))
+
+    def train(self, resume_from_checkpoint: str | None = None, **options):
+        if resume_from_checkpoint is not None:
+            self.training_is_over = checkpoints.training_is_over(resume_from_checkpoint)
+            self.args = copy.copy(self.args)
+            self.args.eval_on_start = False  # was done at the start, and would count towards early stopping again
+        output = super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
+        if self.training_is_over:
+            self.state.num_train_epochs = checkpoints.trainer_state(Path(resume_from_checkpoint))["num_train_epochs"]
+        return output._replace(training_loss=output.metrics["train_loss"])
+
+    def set_initial_training_values(self, args, dataloader):
+        epochs, *others = super().set_initial_training_values(args, dataloader)
+        return (0 if self.training_is_over else epochs, *others)  # Trainer would train one step more before it stops
+
+    def training_step(self, *args, **options):
+        loss = super().training_step(*args, **options)
+        self.totals.add(loss)
+        return loss
+
+    def log(self, logs, start_time=None):
+        if "train_runtime" in logs:
+            rows_per_step = self.state.epoch * len(self.train_dataset) / max(1, self.state.global_step)
+            # In place, as Trainer's own `log` adds to it: it is what `train` returns.
+            logs.update(self.totals.of_whole_run(logs, rows_per_step))
+        super().log(logs, start_time)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         super().save_model(output_dir, _internal_call)
@@ -34,9 +74,10 @@ class ClassifierTrainer(transformers.Trainer):
             save_pipeline(self.model.config, output_dir or self.args.output_dir)
 
     def create_scheduler(self, num_training_steps, optimizer=None):
-        if self.schedule is None or self.lr_scheduler is not None:
+        prepared = self.is_deepspeed_enabled and self.lr_scheduler is not None  # made by the optimizer's preparation
+        if self.schedule is None or prepared:
             return super().create_scheduler(num_training_steps, optimizer)
-        rows_per_step = self._train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
+        rows_per_step = self.get_total_train_batch_size(self.args)
         self.lr_scheduler = optimization.learning_rate_schedule(
             self.schedule,
             self.optimizer if optimizer is None else optimizer,
@@ -44,12 +85,13 @@ class ClassifierTrainer(transformers.Trainer):
             num_steps=num_training_steps,
             steps_per_epoch=math.ceil(len(self.train_dataset) / rows_per_step),
         )
-        self._created_lr_scheduler = True
         return self.lr_scheduler
 
     def get_decay_parameter_names(self, model):
         return optimization.decayed(model, super().get_decay_parameter_names(model))
 
+    # Private in transformers, read in 5.23: `get_train_dataloader` asks it for the order of the rows; the public way
+    # would be to build the whole DataLoader anew. tests/training/test_trainer.py fails when it moves.
     def _get_train_sampler(self, train_dataset=None):
         train_dataset = self.train_dataset if train_dataset is None else train_dataset
         if self.args.train_sampling_strategy == "sequential":
@@ -58,7 +100,8 @@ class ClassifierTrainer(transformers.Trainer):
         lengths = getattr(train_dataset, "lengths", np.zeros(len(train_dataset)))
         # accelerate itself does not tell the dataset with several processes, nor after a resume inside an epoch.
         on_epoch = getattr(train_dataset, "set_epoch", None)
-        return LengthGroupedSampler(lengths, self._train_batch_size * self.args.world_size, seed, on_epoch)
+        rows_at_once = self.get_total_train_batch_size(self.args) // self.args.gradient_accumulation_steps
+        return LengthGroupedSampler(lengths, rows_at_once, seed, on_epoch)
 
     def use_full_precision(self) -> None:
         """Evaluates and predicts in the precision of the weights from here on, without autocast: as the saved model
@@ -69,3 +112,12 @@ class ClassifierTrainer(transformers.Trainer):
         if not hasattr(self.model, "_original_forward"):
             self.accelerator.prepare_model(self.model, evaluation_mode=True)
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+
+
+class FindBestCheckpoint(transformers.TrainerCallback):
+    """Finds the best checkpoint so far beside the one that is resumed, if the folder has been moved since."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.best_global_step and state.best_model_checkpoint is None and args.resume_from_checkpoint:
+            best = Path(args.resume_from_checkpoint).parent / f"checkpoint-{state.best_global_step}"
+            state.best_model_checkpoint = str(best) if best.is_dir() else None

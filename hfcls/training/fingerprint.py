@@ -1,0 +1,43 @@
+"""What a model learns from, in a few characters: a corpus that was edited is another one."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+import datasets
+import pyarrow
+from transformers import PreTrainedTokenizerBase
+
+ROWS = 10_000  # hashed at once
+
+
+def describe(
+    tables: Mapping[str, tuple[datasets.Dataset, ...]], labels: Sequence[str], processor: object = None
+) -> dict:
+    """What a run was begun with, for `setup.json`: the rows of every split, the names of the labels, the vocabulary.
+
+    Args:
+        tables: of each split, what its rows are made of.
+        labels: in the order of their numbers.
+        processor: whose tokenizer, or which itself, knows the numbers of the tokens; None where there are none yet.
+    """
+    found = {f"the {name} rows": fingerprint(*contents) for name, contents in tables.items()}
+    found["labels"] = list(labels)
+    tokenizer = getattr(processor, "tokenizer", processor)
+    if isinstance(tokenizer, PreTrainedTokenizerBase):
+        vocabulary = json.dumps(tokenizer.get_vocab(), sort_keys=True)
+        found["the vocabulary"] = hashlib.sha256(vocabulary.encode()).hexdigest()[:8]
+    return found
+
+
+def fingerprint(*tables: datasets.Dataset) -> str:
+    """Of the content of `tables`, whatever files it was read from: their number of rows, and a hash."""
+    hashed = hashlib.sha256()
+    for table in tables:
+        for rows in table.with_format("arrow").iter(ROWS):
+            rows = rows.replace_schema_metadata(None).combine_chunks()
+            sink = pyarrow.BufferOutputStream()
+            with pyarrow.ipc.new_stream(sink, rows.schema) as stream:
+                stream.write_table(rows)
+            hashed.update(sink.getvalue())
+    return f"{len(tables[0])}:{hashed.hexdigest()[:8]}"
