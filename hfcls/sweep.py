@@ -1,7 +1,6 @@
 """Runs a recipe once for every combination of the values given for its flags, one run after the other."""
 
 import itertools
-import json
 import os
 import re
 import shlex
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.runs import record, results
+from hfcls.training.resume import is_finished
 
 LAUNCHER = [sys.executable, "-m", "accelerate.commands.launch"]  # of this environment, whatever PATH says
 ENDING_SECONDS = 30  # that an interrupted run gets before it is killed
@@ -93,7 +93,7 @@ def run_sweep(
         _check_same_command(run, _as_typed(command))
     if dry_run:
         for run, command in zip(runs, commands, strict=True):
-            print("# finished: " * _is_finished(run.folder) + _as_typed(command))
+            print("# finished: " * is_finished(run.folder) + _as_typed(command))
         return 0
 
     failed = []
@@ -118,7 +118,7 @@ def launch_flags(num_processes: int) -> list[str]:
 
 def _run_once(title: str, run: PlannedRun, command: list[str]) -> bool:
     """Runs what has not finished before and says how it went; returns whether there is a finished run now."""
-    if _is_finished(run.folder):
+    if is_finished(run.folder):
         print(f"{title}: finished before, {_validation(run.folder)}", flush=True)
         return True
     print(f"{title}: running", flush=True)
@@ -193,7 +193,7 @@ def _run(run: PlannedRun, command: list[str]) -> str | None:
         )
         with _ended_with_this_process(process):
             code = process.wait()
-    if code == 0 and _is_finished(run.folder):
+    if code == 0 and is_finished(run.folder):
         return None
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     errors = [line.strip() for line in lines if re.match(r"(error|\w*Error)\b", line.strip())]
@@ -215,13 +215,6 @@ def _ended_with_this_process(process: subprocess.Popen) -> Iterator[None]:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         signal.signal(signal.SIGTERM, before)
-
-
-def _is_finished(folder: Path) -> bool:
-    try:
-        return all(json.loads((folder / name).read_bytes()) for name in (results.NAME, record.NAME))
-    except (OSError, ValueError):
-        return False
 
 
 def _validation(folder: Path) -> str:

@@ -53,6 +53,7 @@ results = dict.fromkeys(["test_accuracy", "test_f1", "test_roc_auc", "train_runt
 results["eval_accuracy"] = 0.5 + float(flags.learning_rate or 0)
 for name, content in (("run", run), ("all_results", results)):
     (folder / f"{name}.json").write_text(json.dumps(content))
+(folder / "report.html").touch()
 """
 
 # In place of accelerate, which takes seconds to start: leaves out the launcher's flags.

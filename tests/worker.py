@@ -3,6 +3,8 @@
 gradients   one epoch of a tiny BERT on generated rows; losses, gradients and predictions go to DIR/result.npz
 losses      one step on 16 rows with each of LOSSES, whole and in four parts; results go to DIR/result.npz
 kill        the same run uninterrupted (DIR/whole), then killed by SIGKILL at several points and resumed (DIR/<point>)
+
+For runs of a whole recipe that are killed and resumed, see tests/killed_recipe.py.
 """
 
 import logging

@@ -93,7 +93,7 @@ def is_complete(checkpoint: Path, processes: int | None = None) -> bool:
     The main process writes `trainer_state.json` last; another one may not have come to its random state then.
     """
     random_states = len([*checkpoint.glob("rng_state*.pth")])
-    return bool(_state(checkpoint)) and (random_states == 0 or random_states >= (processes or 1))
+    return bool(trainer_state(checkpoint)) and (random_states == 0 or random_states >= (processes or 1))
 
 
 def check_checkpoint(checkpoint: Path) -> None:
@@ -102,7 +102,7 @@ def check_checkpoint(checkpoint: Path) -> None:
     Raises:
         InputError: it is no checkpoint, or something is missing; the message says what.
     """
-    state = _state(checkpoint)
+    state = trainer_state(checkpoint)
     if not state:
         raise InputError(f"{checkpoint}: not a checkpoint (no trainer_state.json); give one, or auto for the last one")
     missing = [name for name, patterns in RESTORED.items() if not any([*checkpoint.glob(p)] for p in patterns)]
@@ -128,7 +128,7 @@ def check_checkpoint(checkpoint: Path) -> None:
 
 def training_is_over(checkpoint: str) -> bool:
     """Whether `checkpoint` is of the last step: that of the flags, or the one where patience had an end."""
-    state = _state(Path(checkpoint))
+    state = trainer_state(Path(checkpoint))
     stopping = state["stateful_callbacks"].get("EarlyStoppingCallback")
     return state["global_step"] >= state["max_steps"] or (
         stopping is not None
@@ -136,7 +136,7 @@ def training_is_over(checkpoint: str) -> bool:
     )
 
 
-def _state(checkpoint: Path) -> dict:
+def trainer_state(checkpoint: Path) -> dict:
     """The content of `trainer_state.json`; empty if it is not there or not whole."""
     try:
         return json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))

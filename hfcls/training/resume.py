@@ -16,7 +16,6 @@ from hfcls.errors import InputError
 logger = logging.getLogger(__name__)
 
 FILE = "setup.json"
-LAST_FILES = ("all_results.json", "run.json", "report.html")  # of a run of an older version
 
 # Flags that may change on the way: where things lie and how they are shown, how fast rows are read and evaluated, and
 # what the fingerprint of the corpus says better. All others decide the weights; --num_train_epochs too, through the
@@ -69,7 +68,12 @@ def is_finished(output_dir: Path) -> bool:
     """Whether the run of `output_dir` has written its last file."""
     if Path(output_dir, FILE).is_file():
         return _read(output_dir).get("finished", False)
-    return all(Path(output_dir, name).is_file() for name in LAST_FILES)
+    try:
+        return Path(output_dir, "report.html").is_file() and all(
+            json.loads(Path(output_dir, name).read_bytes()) for name in ("all_results.json", "run.json")
+        )
+    except (OSError, ValueError):
+        return False
 
 
 def processes(output_dir: Path) -> int | None:
