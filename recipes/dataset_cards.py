@@ -11,6 +11,7 @@ fine, with rows split.
 
 from hfcls.cards.arguments import CardArguments
 from hfcls.errors import one_line_errors
+from hfcls.text.presets import NGRAMS
 from hfcls.training.arguments import parse
 
 TASK = "dataset_cards"
@@ -26,13 +27,13 @@ EXACT = {"bf16": False}  # the values of rare words differ in digits that bfloat
 # The bag starts where a regression has put it: small steps, few of them.
 FUSION = {**SHARED, **EXACT, "learning_rate": 1e-3, "num_train_epochs": 4, "weight_decay": 0.0}
 SIMILARITY = {**SHARED, **EXACT, "learning_rate": 2e-3, "num_train_epochs": 30, "weight_decay": 0.05}
-NGRAMS = {**SHARED, **EXACT, "learning_rate": 2e-2, "num_train_epochs": 6}
+BAG_ALONE = {**NGRAMS, **SHARED, **EXACT, "num_train_epochs": 6}
 PRETRAINED = {**SHARED, "per_device_train_batch_size": 16, "learning_rate": 5e-5, "num_train_epochs": 10}
 FROM_SCRATCH = {**SHARED, "per_device_train_batch_size": 16, "learning_rate": 5e-4, "num_train_epochs": 20}
 
 
 def defaults(given):
-    by_architecture = {"label_similarity": SIMILARITY, "ngram_linear": NGRAMS}
+    by_architecture = {"label_similarity": SIMILARITY, "ngram_linear": BAG_ALONE}
     values = by_architecture.get(given.architecture, FUSION)
     if given.architecture in (None, "fusion") and given.model_name_or_path is not None:
         values = PRETRAINED | {"warmup_steps": 0.1}

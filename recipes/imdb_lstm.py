@@ -6,16 +6,14 @@
 Published: a BiLSTM with GloVe vectors, hidden size 128, two layers, reaches 0.79 to 0.83.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
-from hfcls.errors import one_line_errors
-from hfcls.text.arguments import BaselineArguments
-from hfcls.training.arguments import parse
+from hfcls.text.arguments import BaselineArguments, ImdbArguments
+from hfcls.text.presets import NEURAL, NGRAMS
+from hfcls.text.recipe import run
 
-TASK = "imdb_lstm"
-
-NEURAL = {
+NETWORKS = {
+    **NEURAL,
     "tokens": "word",
     "vocab_size": 30000,
     "max_length": "256",
@@ -26,50 +24,31 @@ NEURAL = {
     "initialization": "orthogonal",
     "learning_rate": 2e-3,
     "num_train_epochs": 3,
-    "per_device_train_batch_size": 64,
     "per_device_eval_batch_size": 128,
-    "lr_scheduler_type": "cosine",
-    "warmup_steps": 0.05,
-    "weight_decay": 0.01,
 }
 
-# A linear model on given ratios takes large steps and learns all it can in a few epochs. It sees whole reviews.
-NGRAMS = {
+# The n-grams are those of whole reviews.
+WHOLE_REVIEWS = {
+    **NGRAMS,
     "tokens": "word",
     "max_length": "4096",
     "min_count": 3,
-    "learning_rate": 2e-2,
     "num_train_epochs": 2,
-    "per_device_train_batch_size": 256,
     "per_device_eval_batch_size": 256,
 }
 
 
 @dataclass
-class ImdbArguments(BaselineArguments):
-    labels: Literal["sentiment", "rating"] = field(
-        default="sentiment", metadata={"help": "Predict neg and pos, or the eight ratings of the file names."}
-    )
-
-
-def defaults(given):
-    return NGRAMS if given.architecture == "ngram_linear" else NEURAL
-
-
-def main():
-    arguments, training_args = parse(ImdbArguments, task=TASK, description=__doc__, defaults=defaults)
-
-    from hfcls.data.corpora import CORPORA
-    from hfcls.text import baselines
-    from hfcls.training import folds as cross_validation
-    from hfcls.training import run as training
-    from hfcls.training.corpus import load_corpus
-
-    training.start(training_args)
-    corpus = load_corpus(CORPORA["imdb"], arguments, training_args, labels=arguments.labels)
-    cross_validation.run(baselines.build, corpus, arguments, training_args, task=TASK)
+class Arguments(ImdbArguments, BaselineArguments):
+    """Which labels, and which baseline."""
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    run(
+        Arguments,
+        task="imdb_lstm",
+        description=__doc__,
+        defaults=lambda given: WHOLE_REVIEWS if given.architecture == "ngram_linear" else NETWORKS,
+        corpus="imdb",
+        corpus_flags=("labels",),
+    )

@@ -7,11 +7,9 @@ The published run fine-tuned bert-base-chinese on cnews with a batch of 8 on eac
 accuracy at checkpoint 14000.
 """
 
-from hfcls.errors import one_line_errors
 from hfcls.text.arguments import PretrainedTextArguments
-from hfcls.training.arguments import parse
-
-TASK = "thucnews_bert"
+from hfcls.text.presets import FROM_SCRATCH
+from hfcls.text.recipe import run
 
 PUBLISHED = {
     "learning_rate": 5e-5,
@@ -22,18 +20,8 @@ PUBLISHED = {
     "eval_steps": 1000,
 }
 
-# Random weights want a larger step, a warm-up, and some hold against learning the training titles by heart.
-FROM_SCRATCH = {
-    "learning_rate": 5e-4,
-    "num_train_epochs": 8,
-    "per_device_train_batch_size": 64,
-    "per_device_eval_batch_size": 128,
-    "lr_scheduler_type": "cosine",
-    "warmup_steps": 0.1,
-    "weight_decay": 0.05,
-    "label_smoothing_factor": 0.1,
-    "eval_strategy": "epoch",
-}
+# Some hold against learning the training titles by heart.
+RANDOM_WEIGHTS = {**FROM_SCRATCH, "per_device_train_batch_size": 64, "label_smoothing_factor": 0.1}
 
 # The embedded sample has 800 training rows: smaller batches and more epochs, or there is hardly a step to learn from.
 SAMPLE = {"per_device_train_batch_size": 16, "num_train_epochs": 20}
@@ -42,26 +30,15 @@ SAMPLE = {"per_device_train_batch_size": 16, "num_train_epochs": 20}
 def defaults(given):
     if not given.from_scratch:
         return PUBLISHED
-    return FROM_SCRATCH if given.data_dir else FROM_SCRATCH | SAMPLE
-
-
-def main():
-    arguments, training_args = parse(PretrainedTextArguments, task=TASK, description=__doc__, defaults=defaults)
-
-    from functools import partial
-
-    from hfcls.data.corpora import CORPORA
-    from hfcls.text import build as pretrained
-    from hfcls.training import folds as cross_validation
-    from hfcls.training import run as training
-    from hfcls.training.corpus import load_corpus
-
-    training.start(training_args)
-    corpus = load_corpus(CORPORA["thucnews"], arguments, training_args)
-    build = partial(pretrained.build, default="google-bert/bert-base-chinese")
-    cross_validation.run(build, corpus, arguments, training_args, task=TASK)
+    return RANDOM_WEIGHTS if given.data_dir else RANDOM_WEIGHTS | SAMPLE
 
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    run(
+        PretrainedTextArguments,
+        task="thucnews_bert",
+        description=__doc__,
+        defaults=defaults,
+        corpus="thucnews",
+        model="google-bert/bert-base-chinese",
+    )

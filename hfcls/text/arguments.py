@@ -134,6 +134,15 @@ CORPORA = corpus_names("text")
 
 
 @dataclass
+class ImdbArguments:
+    """What the corpus IMDB can be told."""
+
+    labels: Literal["sentiment", "rating"] = field(
+        default="sentiment", metadata={"help": "Predict neg and pos, or the eight ratings of the file names."}
+    )
+
+
+@dataclass
 class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
     """Any text model on any table, or on one of the corpora."""
 
