@@ -95,14 +95,14 @@ class Classifier:
         """The inputs of the model, a list for each row."""
         if self.truncation is not None:
             return self.truncation.inputs(self.tokenizer, texts, pairs)
-        how = {"truncation": self.max_length is not None, "max_length": self.max_length, "verbose": False}
+        options = {"truncation": self.max_length is not None, "max_length": self.max_length, "verbose": False}
         if pairs is None:
-            return self.tokenizer(texts, **how)
+            return self.tokenizer(texts, **options)
         if self.tokenizer.sep_token is None:
             return self.tokenizer(
-                [f"{text}\n{pair}" if pair else text for text, pair in zip(texts, pairs, strict=True)], **how
+                [f"{text}\n{pair}" if pair else text for text, pair in zip(texts, pairs, strict=True)], **options
             )
-        rows = [self.tokenizer(text, pair or None, **how) for text, pair in zip(texts, pairs, strict=True)]
+        rows = [self.tokenizer(text, pair or None, **options) for text, pair in zip(texts, pairs, strict=True)]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
     def _pad(self, rows: list[list[int]], name: str) -> torch.Tensor:

@@ -78,7 +78,7 @@ class JiebaTokenizer(PythonBackend):
         return len(self._ids)
 
     def get_vocab(self) -> dict[str, int]:
-        return {**self._ids, **self._added_tokens_encoder}
+        return {**self._ids, **self.added_tokens_encoder}
 
     def _tokenize(self, text: str, **kwargs) -> list[str]:
         return list(cut_words(text, self.segmenter, self.do_lower_case))

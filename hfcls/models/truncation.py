@@ -84,7 +84,8 @@ class Truncation:
         inputs = {"input_ids": kept, "attention_mask": [[1] * len(row) for row in kept]}
         if "token_type_ids" in tokenizer.model_input_names:
             inputs["token_type_ids"] = [
-                [int(place >= start) for place in range(len(row))] for row, start in zip(kept, pair_starts, strict=True)
+                [0] * min(start, len(row)) + [1] * (len(row) - start)
+                for row, start in zip(kept, pair_starts, strict=True)
             ]
         return inputs
 

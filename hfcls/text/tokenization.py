@@ -60,11 +60,7 @@ def train_wordpiece_tokenizer(
     blank = BertTokenizer(do_lower_case=lowercase)
     words = _count_words(texts, blank.backend_tokenizer)
 
-    characters = Counter()
-    for word, count in words.items():
-        for character in word:
-            characters[character] += count
-    alphabet = {character for character, count in characters.items() if count >= min_frequency}
+    alphabet = _alphabet(words, min_frequency)
     # One unknown character makes a whole word [UNK], so such a word has nothing to teach.
     words = {word: count for word, count in words.items() if len(word) > 1 and alphabet.issuperset(word)}
 
@@ -228,13 +224,22 @@ def _count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
     stretches = Counter(stretch for text in texts for stretch in text.split(" "))
     normalized = Counter()
     for stretch, count in stretches.items():
-        for part in tokenizer.normalizer.normalize_str(stretch).split():
-            normalized[part] += count
+        for piece in tokenizer.normalizer.normalize_str(stretch).split():
+            normalized[piece] += count
     words = Counter()
-    for part, count in normalized.items():
-        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(part):
+    for piece, count in normalized.items():
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(piece):
             words[word] += count
     return words
+
+
+def _alphabet(words: Counter[str], min_frequency: int) -> set[str]:
+    """The characters that occur at least `min_frequency` times in words and their counts."""
+    characters = Counter()
+    for word, count in words.items():
+        for character in word:
+            characters[character] += count
+    return {character for character, count in characters.items() if count >= min_frequency}
 
 
 def _by_id(tokenizer: Tokenizer) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import random
 import runpy
 import subprocess
@@ -22,6 +21,7 @@ from hfcls.runs.hub import files_to_push
 from hfcls.text.arguments import BaselineArguments
 from hfcls.text.tokenization import train_tokenizer, train_wordpiece_tokenizer
 from hfcls.training.arguments import parse
+from tests.hub_server import serve_hub
 
 ROOT = Path(__file__).parents[2]
 LABELS = ["high", "low"]
@@ -57,13 +57,17 @@ MODELS = {
     "cnn_pairs_tail": "--architecture text_cnn --embedding_dim 4 --tokens word --text_pair_column below "
     "--truncation tail",
 }
+PUSHED = "bert_pairs_head_tail"
 SERVE = """
 import json, re, sys
 sys.modules["hfcls"] = None  # importing it raises ImportError, installed or not
 answers = {}
-for name, rows in json.load(sys.stdin).items():
-    example = re.search("```python\\n(.*?)```", open(f"{name}/README.md", encoding="utf-8").read(), re.DOTALL)[1]
-    *lines, call = example.strip().splitlines()
+given, pushed = json.load(sys.stdin)
+given[f"tester/{pushed}"] = given[pushed]
+for name, rows in given.items():
+    folder = name.rpartition("/")[2]
+    example = re.search("```python\\n(.*?)```", open(f"{folder}/README.md", encoding="utf-8").read(), re.DOTALL)[1]
+    *lines, call = example.replace(f'"{folder}"', f'"{name}"').strip().splitlines()
     namespace = {}
     exec("\\n".join(lines), namespace)
     answers[name] = []
@@ -160,24 +164,30 @@ def rows_of(folder: Path, name: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def served(trained):
-    """What the example of each card answers in a process without hfcls."""
+    """What the example of each card answers in a process without hfcls; that of PUSHED, from the Hub too."""
     given = {name: rows_of(trained, name) for name in MODELS}
-    process = subprocess.run(
-        [sys.executable, "-c", SERVE],
-        input=json.dumps(given),
-        cwd=trained,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(trained / "home"), "PYTHONPATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
-    return json.loads(process.stdout.splitlines()[-1])
+    with serve_hub() as hub:
+
+        def run_there(*command: str, **options) -> str:
+            process = subprocess.run(
+                [sys.executable, *command],
+                env=hub.environment(trained / "home", OMP_NUM_THREADS="1"),
+                capture_output=True,
+                text=True,
+                timeout=240,
+                **options,
+            )
+            assert process.returncode == 0, process.stderr[-3000:]
+            return process.stdout
+
+        run_there("-m", "hfcls.cli", "push", str(trained / PUSHED), f"tester/{PUSHED}")
+        answers = run_there("-c", SERVE, input=json.dumps([given, PUSHED]), cwd=trained)
+    return json.loads(answers.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, f"tester/{PUSHED}"])
 def test_the_example_of_the_card_gives_the_predictions(trained, served, name):
-    rows = predictions(trained / name)
+    rows = predictions(trained / name.rpartition("/")[2])
     assert len(rows) == len(served[name]) >= 10
     for row, answer in zip(rows, served[name], strict=True):
         assert answer["label"] == row["prediction"]
