@@ -46,7 +46,7 @@ def plan(words: list[str], output_dir: str) -> list[PlannedRun]:
     choices = {flag: _split(flag, values) for flag, values in given.items()}
     varying = [flag for flag, values in choices.items() if len(values) > 1]
     runs = []
-    for combination in itertools.product(*choices.values()):
+    for combination in itertools.product(*choices.values()):  # scikit-learn's ParameterGrid would sort the flags
         values = dict(zip(choices, combination, strict=True))
         name = "_".join(f"{flag.lstrip('-')}={_NOT_IN_NAMES.sub('-', values[flag][0])}" for flag in varying) or "run"
         flags = [word for flag, chosen in values.items() for word in (flag, *chosen)]

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from hfcls.metrics.mcnemar import mcnemar
+from hfcls.report.checked_scores import checked_scores
 from hfcls.report.differences import SeedGroup, describe, differing, distinct, seed_groups
-from hfcls.report.label_scores import LabelSetScores, compute_label_scores
+from hfcls.report.label_scores import LabelSetScores
 from hfcls.report.ranking import ComparedRun, Criterion, rank
 from hfcls.report.run import Run, load_run
-from hfcls.report.scores import Scores, check_agreement, compute_scores
+from hfcls.report.scores import Scores
 
 METRICS = ("accuracy", "f1", "roc_auc")
 
@@ -71,10 +72,6 @@ def compare(folders: Sequence[str | Path]) -> Comparison:
 
 def _read(name: str, folder: Path) -> Compared:
     run = load_run(folder)
-    several = run.record.target == "label_sets"
-    scores = (compute_label_scores if several else compute_scores)(run.predictions, run.classes)
-    check_agreement(run, scores)
-    right = run.predictions.labels == run.predictions.predicted
     # Texts, probabilities and ROC curves are dropped here: of sixty runs they would not fit into memory.
     return Compared(
         name=name,
@@ -83,8 +80,8 @@ def _read(name: str, folder: Path) -> Compared:
         history=run.history,
         settings=describe(run.record),
         test_rows=_digest(run),
-        scores=replace(scores, classes=[]),
-        correct=right.all(axis=1) & run.predictions.known if several else right,
+        scores=replace(checked_scores(run), classes=[]),
+        correct=run.predictions.correct,
     )
 
 

@@ -58,7 +58,7 @@ def compute_label_scores(found: Predictions, names: list[str]) -> LabelSetScores
         for index, name in enumerate(names)
     ]
     defined = [area for area in areas if area is not None]
-    accuracy = float(((labels == predicted).all(axis=1) & found.known).mean())
+    accuracy = float(found.correct.mean())
     return LabelSetScores(
         rows=len(labels),
         without_prediction=int((~found.known).sum()),

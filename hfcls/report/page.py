@@ -8,7 +8,8 @@ from hfcls.metrics.intervals import wilson_interval
 from hfcls.metrics.reliability import at_temperature, reliability
 from hfcls.pages.figures import shade_paths
 from hfcls.pages.templates import environment
-from hfcls.report.label_scores import LabelSetScores, compute_label_scores, surprises
+from hfcls.report.checked_scores import checked_scores
+from hfcls.report.label_scores import LabelSetScores, surprises
 from hfcls.report.mistakes import EXCERPT, confident_mistakes, frequent_confusions
 from hfcls.report.plots import (
     learning_rate_curve,
@@ -18,7 +19,7 @@ from hfcls.report.plots import (
     training_curves,
 )
 from hfcls.report.run import Run, load_run
-from hfcls.report.scores import Scores, check_agreement, compute_scores
+from hfcls.report.scores import Scores
 from hfcls.runs.results import FURTHER, metric_title
 from hfcls.runs.thumbnails import MOST as THUMBNAILS
 
@@ -40,11 +41,8 @@ def write_report(output_dir: str | Path) -> Path:
         InputError: a file is missing or torn, or predictions.csv does not give the numbers of all_results.json.
     """
     run = load_run(output_dir)
-    compute = compute_label_scores if run.record.target == "label_sets" else compute_scores
-    scores = compute(run.predictions, run.classes)
-    check_agreement(run, scores)
     path = run.folder / "report.html"
-    path.write_text(render(run, scores), encoding="utf-8")
+    path.write_text(render(run, checked_scores(run)), encoding="utf-8")
     return path
 
 

@@ -1,15 +1,12 @@
-"""The scores of a run, computed anew from its predictions and held against what the run itself wrote."""
+"""The scores of rows with one class each, computed anew from their predictions."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from hfcls.errors import InputError
 from hfcls.metrics.intervals import bootstrap_intervals
-from hfcls.report.run import Run
 from hfcls.runs.predictions import Predictions
 
-TOLERANCE = 1e-6
 CURVE_POINTS = 300
 
 
@@ -96,25 +93,3 @@ def macro_roc_curve(classes: list[ClassScores]) -> tuple[np.ndarray, np.ndarray]
     curves = [scores.roc_curve for scores in classes if scores.roc_curve is not None]
     mean = np.mean([np.interp(grid, *curve) for curve in curves], axis=0)
     return np.concatenate([[0.0], grid]), np.concatenate([[0.0], mean])
-
-
-def check_agreement(run: Run, scores: Scores) -> None:
-    """Raises InputError where predictions.csv is not of the run that run.json and all_results.json describe."""
-    expected = run.record.data.splits["test"].rows
-    if scores.rows != expected:
-        raise InputError(
-            f"{run.folder}: {_stale(run, 'predictions.csv', 'run.json')} is stale: predictions.csv has {scores.rows} "
-            f"rows, run.json counts {expected} test rows; evaluate again"
-        )
-    for name in ("accuracy", "f1", "roc_auc"):
-        found, written = getattr(scores, name), run.results[f"test_{name}"]
-        if (found is None) != (written is None) or (found is not None and abs(found - written) > TOLERANCE):
-            raise InputError(
-                f"{run.folder}: {_stale(run, 'predictions.csv', 'all_results.json')} is stale: predictions.csv gives "
-                f"{name} {found}, all_results.json says {written}; evaluate again"
-            )
-
-
-def _stale(run: Run, *names: str) -> str:
-    """Which of the files was written first."""
-    return min(names, key=lambda name: (run.folder / name).stat().st_mtime_ns)

@@ -23,19 +23,19 @@ from hfcls.runs.results import read_results
 
 TEMPLATE = Path(__file__).with_name("card.md")
 
-# all_results.json without "test_" → the Hub's name of the metric, its name for people
+# all_results.json without "test_", which is the Hub's name of the metric too → its name for people
 METRICS = {
-    "accuracy": ("accuracy", "Accuracy"),
-    "f1": ("f1", "F1 (macro)"),
-    "roc_auc": ("roc_auc", "ROC-AUC (macro, one class against the rest)"),
-    "top_3_accuracy": ("top_3_accuracy", "Accuracy of the three most probable"),
-    "any_true_label_accuracy": ("any_true_label_accuracy", "Accuracy, any true class of the row's card"),
-    "coarse_accuracy": ("coarse_accuracy", "Accuracy of the coarse class"),
-    "coarse_f1": ("coarse_f1", "F1 (macro) of the coarse classes"),
-    "recall_at_1": ("recall_at_1", "Recall@1"),
-    "recall_at_5": ("recall_at_5", "Recall@5"),
-    "recall_at_10": ("recall_at_10", "Recall@10"),
-    "mean_recall": ("mean_recall", "Mean recall"),
+    "accuracy": "Accuracy",
+    "f1": "F1 (macro)",
+    "roc_auc": "ROC-AUC (macro, one class against the rest)",
+    "top_3_accuracy": "Accuracy of the three most probable",
+    "any_true_label_accuracy": "Accuracy, any true class of the row's card",
+    "coarse_accuracy": "Accuracy of the coarse class",
+    "coarse_f1": "F1 (macro) of the coarse classes",
+    "recall_at_1": "Recall@1",
+    "recall_at_5": "Recall@5",
+    "recall_at_10": "Recall@10",
+    "mean_recall": "Mean recall",
 }
 
 
@@ -83,8 +83,8 @@ def _metadata(record: Record, results: dict[str, float | None], name: str) -> Mo
             dataset_type=data.hub_dataset or re.sub(r"\W+", "_", dataset.lower()),
             dataset_name=dataset,
             dataset_split="test",
-            metric_type=METRICS[key][0],
-            metric_name=METRICS[key][1],
+            metric_type=key,
+            metric_name=METRICS[key],
             metric_value=round(value, 4),
         )
         for key, value in measured.items()
@@ -97,7 +97,7 @@ def _metadata(record: Record, results: dict[str, float | None], name: str) -> Mo
         pipeline_tag=task,
         base_model=_hub_name(record.model.base_model),
         datasets=[data.hub_dataset] if data.hub_dataset else None,
-        metrics=[METRICS[key][0] for key in measured] or None,
+        metrics=list(measured) or None,
         model_name=name,
         eval_results=evaluations or None,
     )
@@ -137,7 +137,7 @@ def _content(record: Record, results: dict[str, float | None], config: dict, nam
 def _results(record: Record, results: dict[str, float | None]) -> list[tuple[str, str]]:
     """Name and value of what was measured on test; a ROC-AUC that is not defined is said to be missing."""
     lines = []
-    for key, (_, name) in METRICS.items():
+    for key, name in METRICS.items():
         value = results.get(f"test_{key}")
         if value is not None:
             lines.append((name, f"{value:.4f}"))

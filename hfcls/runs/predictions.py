@@ -39,6 +39,12 @@ class Predictions:
     known: np.ndarray
     probabilities: np.ndarray
 
+    @property
+    def correct(self) -> np.ndarray:
+        """(rows,) whether each row got its class, or exactly its labels."""
+        equal = self.labels == self.predicted
+        return self.known & (equal if equal.ndim == 1 else equal.all(axis=1))
+
 
 def write_predictions(
     path: Path, corpus: "Corpus", target: "Target", *, labels: np.ndarray, logits: np.ndarray
@@ -159,6 +165,6 @@ def surest_mistakes(predictions: Predictions, most: int) -> np.ndarray:
 
     The rows have one class each.
     """
-    wrong = np.flatnonzero(predictions.known & (predictions.predicted != predictions.labels))
+    wrong = np.flatnonzero(predictions.known & ~predictions.correct)
     confidence = predictions.probabilities[wrong, predictions.predicted[wrong]]
     return wrong[np.argsort(-confidence, kind="stable")[:most]]
