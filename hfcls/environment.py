@@ -49,6 +49,23 @@ def use_cores() -> int:
     return torch.get_num_threads()
 
 
+def computes_bf16_lstm() -> bool:
+    """Whether this CPU computes an LSTM under bfloat16 autocast.
+
+    It is tried, on a tiny one, because no flag of the processor tells: oneDNN has no such LSTM for AVX2 alone, while it
+    has the other cells, and linear layers and convolutions.
+    """
+    lstm = torch.nn.LSTM(2, 2)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            lstm(torch.zeros(1, 1, 2))[0].float().sum().backward()
+    except RuntimeError as error:
+        if "could not create a primitive" not in str(error):
+            raise
+        return False
+    return True
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

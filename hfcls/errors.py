@@ -36,6 +36,7 @@ def _end_progress_bars() -> None:
     if "tqdm" in sys.modules:
         from tqdm import tqdm
 
-        # `_instances` is private, read in tqdm 4.70: `tqdm.write` would draw the bars again behind the message.
+        # Private, read in tqdm 4.70; tests/test_private_api.py fails when it moves. `tqdm.write` would draw the bars
+        # anew behind the line.
         for bar in list(tqdm._instances):
             bar.close()

@@ -1,6 +1,7 @@
 """Embeddings of texts by any model of sentence-transformers, which is an extra."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +9,7 @@ import datasets
 import numpy as np
 import torch
 from datasets.fingerprint import Hasher
-from huggingface_hub import snapshot_download
-from transformers import PreTrainedConfig
+from huggingface_hub import errors, hf_hub_download, snapshot_download
 
 from hfcls.errors import InputError
 from hfcls.runs.hub import EMBEDDING_MODEL
@@ -98,9 +98,25 @@ def _refuse_foreign_code(name_or_path: str, trust_remote_code: bool) -> None:
     """Without its code a model may load all the same, as a related one with random weights: jina-embeddings-v2
     does (https://github.com/embeddings-benchmark/mteb/issues/1862).
     """
-    config, _ = PreTrainedConfig.get_config_dict(name_or_path, _raise_exceptions_for_missing_entries=False)
+    config = _config(name_or_path)
     if "AutoModel" in config.get("auto_map", {}) and not trust_remote_code:
         raise InputError(
             f"{name_or_path} runs code that comes with it ({config['auto_map']['AutoModel']}): read it, and give "
             f"--trust_remote_code True, or choose another model"
         )
+
+
+def _config(name_or_path: str) -> dict:
+    """The config.json of a folder or of the Hub; empty where there is none, as of models of words alone.
+
+    Raises:
+        OSError: the model is not on the Hub.
+        ValueError: the file is no JSON, or the name none of the Hub.
+    """
+    path = Path(name_or_path, "config.json")
+    if not Path(name_or_path).is_dir():
+        try:
+            path = Path(hf_hub_download(name_or_path, "config.json"))
+        except errors.EntryNotFoundError:
+            return {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

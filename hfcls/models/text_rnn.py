@@ -267,9 +267,10 @@ class TextRNNForSequenceClassification(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         torch_default = self.config.initialization == "default"
         if isinstance(module, nn.Embedding):
-            init.normal_(module.weight, std=1.0 if torch_default else 0.1)
-            if module.padding_idx is not None and not getattr(module.weight, "_is_hf_initialized", False):
-                init.zeros_(module.weight[module.padding_idx])
+            vectors = torch.empty_like(module.weight).normal_(std=1.0 if torch_default else 0.1)
+            if module.padding_idx is not None:
+                vectors[module.padding_idx] = 0
+            init.copy_(module.weight, vectors)  # unless the weights came from a file
         elif isinstance(module, nn.Linear):
             bound = module.in_features**-0.5
             if torch_default:

@@ -22,6 +22,7 @@ from hfcls.training.calibration import calibrate, check_scalable, choose_thresho
 from hfcls.training.describe import length_summary
 from hfcls.training.losses import build_loss
 from hfcls.training.options import trainer_options
+from hfcls.training.precision import check_precision
 from hfcls.training.setup import Setup, Tested
 from hfcls.training.trainer import ClassifierTrainer
 
@@ -58,9 +59,12 @@ class ClassifierSetup(Setup):
         """A Trainer with the traps of transformers 5 closed.
 
         Raises:
-            InputError: the logits of the model cannot be calibrated, or the flags of the loss do not fit.
+            InputError: the model cannot be trained in bfloat16 here, its logits cannot be calibrated, or the flags of
+                the loss do not fit.
         """
         model = self.model
+        if arguments.evaluate_only is None:
+            check_precision(model, training_args)
         if arguments.calibrate:
             validation = self.rows.validation
             check_scalable(model, self.collator([validation[row] for row in range(min(8, len(validation)))]))
