@@ -5,14 +5,40 @@ This file needs numpy and the standard library only.
 
 import gzip
 import math
+import os
+import re
 import struct
 import zlib
 
 import numpy as np
 
-__all__ = ["read_idx", "write_idx"]
+__all__ = ["idx_pairs", "is_idx", "read_idx", "write_idx"]
 
+_NAME = re.compile(r"(.+?)[-_.](images|labels)[-_.]idx([13])[-_.]ubyte(\.gz)?")
 _MAX_BYTES = 1 << 30  # of one file, unpacked; MNIST's own largest has 47 MB
+
+
+def is_idx(path: str) -> bool:
+    """Whether a file is called as those of MNIST are, `train-images-idx3-ubyte` or the like."""
+    return _NAME.fullmatch(os.path.basename(path)) is not None
+
+
+def idx_pairs(paths: list[str]) -> dict[str, dict[str, str]]:
+    """By the name before it ("train"), the path of `images` and that of `labels`.
+
+    Raises:
+        ValueError: one line: of a pair one file is missing, or there twice.
+    """
+    pairs: dict[str, dict[str, str]] = {}
+    for path in paths:
+        name, kind, _, _ = _NAME.fullmatch(os.path.basename(path)).groups()
+        if kind in pairs.setdefault(name, {}):
+            raise ValueError(f"{path}: {os.path.basename(pairs[name][kind])} is there too; remove one of them")
+        pairs[name][kind] = path
+    for pair in pairs.values():
+        for kind in {"images", "labels"} - set(pair):
+            raise ValueError(f"{next(iter(pair.values()))}: its file of {kind} is missing; put it beside")
+    return pairs
 
 
 def read_idx(path: str, dimensions: int) -> np.ndarray:

@@ -8,7 +8,6 @@ import hashlib
 import os
 import pickle
 import random
-import re
 import shutil
 import struct
 import zlib
@@ -20,13 +19,12 @@ import numpy as np
 from PIL import Image
 
 from .files import CorpusBuilder, CorpusConfig, Reading, digest, fingerprint
-from .idx_files import read_idx, write_idx
+from .idx_files import idx_pairs, is_idx, read_idx, write_idx
 
 __all__ = ["MNIST", "MNISTConfig"]
 
 _DIGITS = [str(digit) for digit in range(10)]
 _SIDE = 28
-_IDX = re.compile(r"(.+?)[-_.](images|labels)[-_.]idx([13])[-_.]ubyte(\.gz)?")
 _TENSORS = ["train_data", "train_labels", "test_data", "test_labels"]
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # Of the pixels of MNIST's 10,000 test pictures, in their order.
@@ -94,7 +92,7 @@ class MNIST(CorpusBuilder):
             train, test = _draw(_sklearn_digits(), 5, seed, "scikit-learn's digits")
         elif files[0].endswith((".pth", ".pt")):
             train, test = _read_tensors(files)
-        elif _IDX.fullmatch(os.path.basename(files[0])):
+        elif is_idx(files[0]):
             train, test = _read_idx_files(files, note)
         else:
             train, test = _read_folders(os.path.normpath(root), files, seed)
@@ -136,7 +134,7 @@ def _find(path: str, note: _Note) -> tuple[list[str], list[str]]:
         entries = sorted(entry for entry in os.listdir(path) if not entry.startswith("."))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}; give the folder of the corpus") from None
-    idx = [f"{path}/{name}" for name in entries if _IDX.fullmatch(name)]
+    idx = [f"{path}/{name}" for name in entries if is_idx(name)]
     if idx:
         return idx, _DIGITS
     tensors = [f"{path}/{name}" for name in entries if name.endswith((".pth", ".pt"))]
@@ -153,7 +151,10 @@ def _find(path: str, note: _Note) -> tuple[list[str], list[str]]:
     names = sorted({name for part in parts for name in _folders(f"{path}/{part}")})
     if len(names) < 2:
         raise ValueError(f"{path}: no corpus; expected idx files, .pth tensors, or a folder of pictures for each class")
-    return [file for part in parts for name in names for file in _pictures(f"{path}/{part}{name}", note)], names
+    files = [file for part in parts for name in names for file in _pictures(f"{path}/{part}{name}", note)]
+    if not files:
+        raise ValueError(f"{path}: no pictures in its folders {', '.join(names[:10])}; known are {' '.join(_PICTURES)}")
+    return files, names
 
 
 def _title(root: str, train: list[_Row], test: list[_Row]) -> str:
@@ -181,16 +182,8 @@ def _pictures(folder: str, note: _Note) -> list[str]:
 
 
 def _read_idx_files(files: list[str], note: _Note) -> tuple[list[_Row], list[_Row]]:
-    pairs: dict[str, dict[str, str]] = {}
-    for path in files:
-        name, kind, _, _ = _IDX.fullmatch(os.path.basename(path)).groups()
-        if kind in pairs.setdefault(name, {}):
-            raise ValueError(f"{path}: {os.path.basename(pairs[name][kind])} is there too; remove one of them")
-        pairs[name][kind] = path
     read = {}
-    for name, pair in pairs.items():
-        for kind in {"images", "labels"} - set(pair):
-            raise ValueError(f"{next(iter(pair.values()))}: its file of {kind} is missing; put it beside")
+    for name, pair in idx_pairs(files).items():
         images, labels = read_idx(pair["images"], 3), read_idx(pair["labels"], 1)
         read[name] = _digit_rows(f"{name}-images", images, labels, pair["images"], pair["labels"])
     if len(read) == 1:

@@ -3,6 +3,7 @@
 import logging
 from typing import Protocol
 
+import datasets
 from transformers import TrainingArguments
 
 from hfcls.data.prepare import Prepared
@@ -28,7 +29,7 @@ def load_corpus(corpus: Preparable, arguments: RecipeArguments, training_args: T
     """
     with training_args.main_process_first(desc="preparing the corpus"):
         prepared = corpus.prepare(arguments.data_dir, **options)
-    name, splits, notes = prepared.title, prepared.splits, list(prepared.notes)
+    name, splits, notes = prepared.title, datasets.DatasetDict(prepared.splits), list(prepared.notes)
     unlabelled = splits.pop("unlabelled").remove_columns("label") if "unlabelled" in splits else None
     if prepared.source == "embedded sample":
         logger.info("no --data_dir: using the embedded sample of %s", name)
@@ -38,9 +39,9 @@ def load_corpus(corpus: Preparable, arguments: RecipeArguments, training_args: T
             splits[split] = splits[split].shuffle(seed=training_args.seed).select(range(limit))
             notes.append(f"{split}: {limit} rows drawn at random (seed {training_args.seed})")
     rows = ", ".join(f"{len(split)} {key}" for key, split in splits.items())
-    shown = "text" if "text" in splits["test"].features else "id"
+    display_column = "text" if "text" in splits["test"].features else "id"
     repeated = count_repeated(splits)
-    loaded = Corpus(name, prepared.source, prepared.language, splits, notes, shown, unlabelled, repeated)
+    loaded = Corpus(name, prepared.source, prepared.language, splits, notes, display_column, unlabelled, repeated)
     logger.info("%s: %s, %d classes", name, rows, len(loaded.target.names))
     if repeated is not None:
         logger.info("%s: %s", name, repeated_line(repeated))

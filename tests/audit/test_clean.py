@@ -47,26 +47,45 @@ def test_headlines_are_written_back_in_their_layout(tmp_path, capsys):
     assert "is there already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
 def test_tables_keep_their_other_columns(suffix, tmp_path):
     frame = pandas.DataFrame({"id": range(12), "text": [f"text, “{row % 10}”" for row in range(12)], "label": "x"})
     frame.loc[3, "label"] = "y"
     path = tmp_path / f"table.{suffix}"
-    if suffix == "csv":
-        frame.to_csv(path, index=False)
+    separator = "\t" if suffix == "tsv" else ","
+    if suffix in ("csv", "tsv"):
+        frame.to_csv(path, index=False, sep=separator)
     elif suffix == "jsonl":
         frame.to_json(path, orient="records", lines=True, force_ascii=False)
     else:
         frame.to_parquet(path)
     assert _main("check", path, "--output", tmp_path / "a.html", "--write-clean", tmp_path / "clean") == 0
     cleaned = tmp_path / "clean" / path.name
-    if suffix == "csv":
-        cleaned = pandas.read_csv(cleaned)
+    if suffix in ("csv", "tsv"):
+        cleaned = pandas.read_csv(cleaned, sep=separator)
     elif suffix == "jsonl":
         cleaned = pandas.DataFrame([json.loads(line) for line in cleaned.read_text().splitlines()])
     else:
         cleaned = pandas.read_parquet(cleaned)
     assert cleaned.to_dict("records") == frame.iloc[:10].to_dict("records")
+
+
+def test_excel_is_looked_at_but_not_written(tmp_path, capsys):
+    pytest.importorskip("openpyxl")
+    frame = pandas.DataFrame({"text": ["one", "one", "two"], "label": ["x", "x", "y"]})
+    frame.to_excel(tmp_path / "table.xlsx", index=False)
+    words = ["check", tmp_path / "table.xlsx", "--output", tmp_path / "a.html"]
+    assert _main(*words) == 0
+    assert "3 train rows, 2 classes" in capsys.readouterr().out
+    assert _main(*words, "--write-clean", tmp_path / "clean") == 2
+    assert "table.xlsx: a .xlsx file is not written back; save it as .csv" in capsys.readouterr().err
+
+
+def test_the_sample_is_written_back_too(tmp_path):
+    """A sample is a corpus like any other, of the comments of CCF too."""
+    page = ["--output", tmp_path / "a.html"]
+    assert _main("check", "ccf_sentiment", *page, "--write-clean", tmp_path / "clean") == 0
+    assert _main("check", "ccf_sentiment", "--data_dir", tmp_path / "clean", *page) == 0
 
 
 def test_reviews_are_written_back_with_their_ratings(tmp_path):

@@ -261,3 +261,12 @@ def test_only_mnist_is_called_so(tmp_path):
 def test_mnist_is_known_by_its_test_pictures(tmp_path):
     for _ in range(2):  # from a warm cache, too
         assert CORPORA["mnist"].prepare(str(SHARED), cache_dir=str(tmp_path)).title == "MNIST"
+
+
+def test_folders_without_pictures_are_no_digits(tmp_path):
+    """Nothing is trained on scikit-learn's digits under the name of someone's folder."""
+    for label in range(10):
+        (tmp_path / str(label) / "2021").mkdir(parents=True)
+        (tmp_path / str(label) / "2021" / "7.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="no pictures in its folders 0, 1, 2"):
+        MNIST(data_dir=str(tmp_path), cache_dir=str(tmp_path / "cache"))

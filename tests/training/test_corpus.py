@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import datasets
 import pytest
 
-from hfcls.data.corpora import CORPORA
+from hfcls.data.corpora import CORPORA, NamedCorpus
 from hfcls.errors import InputError
 from hfcls.text.arguments import PretrainedTextArguments
 from hfcls.training.arguments import parse
@@ -11,7 +11,7 @@ from hfcls.training.corpus import load_corpus
 from hfcls.training.setup import Corpus, align_labels
 
 
-def load(tmp_path, data_dir, *flags):
+def load(tmp_path, data_dir, *flags, corpus=CORPORA["thucnews"]):
     arguments, training_args = parse(
         PretrainedTextArguments,
         task="task",
@@ -19,7 +19,7 @@ def load(tmp_path, data_dir, *flags):
         defaults=lambda given: {},
         argv=["--output_dir", str(tmp_path / "out"), "--use_cpu", "--data_dir", str(data_dir), *flags],
     )
-    return load_corpus(CORPORA["thucnews"], arguments, training_args, cache_dir=str(tmp_path / "cache"))
+    return load_corpus(corpus, arguments, training_args, cache_dir=str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -48,6 +48,23 @@ def test_what_the_builder_says_reaches_the_report(tmp_path, headlines):
     (headlines / "train.txt").write_bytes((headlines / "train.txt").read_text(encoding="utf-8").encode("gb18030"))
     (note,) = load(tmp_path, headlines).notes
     assert "GB18030" in note
+
+
+def test_a_second_run_has_the_notes_of_the_first(tmp_path):
+    """From a warm cache, for training and for the audit: what is left out is said each time, once."""
+    (tmp_path / "table.csv").write_text("text,label\n" + "".join(f"t{row},{row % 2}\n" for row in range(40)) + ",1\n")
+    ccf = tmp_path / "ccf"
+    ccf.mkdir()
+    rows = "".join(f"r{row},t{row},c{row}\n" for row in range(60))
+    (ccf / "Train_DataSet.csv").write_text(f"id,title,content\n{rows}lone,,\n")
+    (ccf / "Train_DataSet_Label.csv").write_text("id,label\n" + "".join(f"r{row},{row % 3}\n" for row in range(60)))
+    said = [f"{ccf / 'Train_DataSet.csv'}: 1 rows have neither title nor content (lone): left out"]
+    for _ in range(2):
+        assert load(tmp_path, ccf, corpus=CORPORA["ccf_sentiment"]).notes == said
+    table = NamedCorpus("table", "table:Table", "text")
+    said = [f"{tmp_path / 'table.csv'}: 1 rows without a text (lines 42): left out"]
+    for _ in range(2):
+        assert load(tmp_path, tmp_path / "table.csv", corpus=table).notes == said
 
 
 def test_a_torn_line_is_an_input_error_with_its_place(tmp_path, headlines):
