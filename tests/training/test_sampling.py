@@ -38,9 +38,16 @@ def test_batches_hold_similar_lengths_and_come_in_random_order(lengths):
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
 
 
-def test_left_over_rows_are_a_random_last_batch(lengths):
-    rest = [tuple(order(lengths, epoch=epoch)[-(1003 % 16) :]) for epoch in range(5)]
-    assert len(set(rest)) == 5
+def test_left_over_rows_are_drawn_before_sorting_and_come_last(lengths):
+    """1003 rows are 62 batches of 16 and 11 rows, of any length and in every epoch other ones."""
+    rest = [order(lengths, epoch=epoch)[62 * 16 :] for epoch in range(200)]
+    assert {len(rows) for rows in rest} == {11}
+    drawn = np.array(rest).ravel()
+    assert len(set(drawn.tolist())) == pytest.approx(1003 * (1 - (1 - 11 / 1003) ** 200), rel=0.05)
+    standard_error = lengths.std() / np.sqrt(len(drawn))
+    assert abs(lengths[drawn].mean() - lengths.mean()) < 3 * standard_error
+    spread = np.array([lengths[rows].std() for rows in rest])  # of rows that were sorted it would be next to nothing
+    assert spread.mean() > 0.9 * lengths.std()
 
 
 @pytest.mark.parametrize("rows", [1, 15, 16, 17])

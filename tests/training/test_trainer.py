@@ -1,0 +1,56 @@
+"""What the Trainer of the house changes, and that transformers still asks for it."""
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from hfcls.training.sampling import LengthGroupedSampler
+from tests import worker
+
+
+class Numbers(torch.utils.data.Dataset):
+    """Rows that are their own numbers, with lengths."""
+
+    def __init__(self):
+        self.lengths = np.random.default_rng(0).integers(3, 60, 100)
+        self.epochs = []
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def __getitem__(self, row):
+        return row
+
+    def set_epoch(self, epoch):
+        self.epochs.append(epoch)
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    flags = "--per_device_train_batch_size 4 --gradient_accumulation_steps 2 --schedule step".split()
+    trainer, _ = worker.build(tmp_path, flags, dropout=0.0, train_rows=16)
+    return trainer
+
+
+def test_transformers_asks_for_our_order_of_rows(trainer):
+    """`_get_train_sampler` is private: whoever raises the bound of transformers learns here that it has moved."""
+    trainer.train_dataset, trainer.data_collator = Numbers(), torch.tensor
+    loader = trainer.get_train_dataloader()
+    loader.set_epoch(3)
+    rows = torch.cat(list(loader)).tolist()
+    expected = LengthGroupedSampler(trainer.train_dataset.lengths, 4, trainer.args.seed)
+    expected.set_epoch(3)
+    assert rows == list(expected), (
+        f"transformers {transformers.__version__}: get_train_dataloader no longer reads the rows in the order of "
+        f"_get_train_sampler, which hfcls/training/trainer.py overrides"
+    )
+    assert set(trainer.train_dataset.epochs) == {3}
+
+
+def test_every_training_has_a_schedule_of_its_own(trainer):
+    """Trainer marks those of its own in a private attribute; ours are made anew each time."""
+    trainer.create_optimizer()
+    first, second = trainer.create_scheduler(8), trainer.create_scheduler(8)
+    assert first is not second and trainer.lr_scheduler is second
+    assert first.step_size == 2 * 2  # two epochs of 16 rows, eight in a step
