@@ -210,6 +210,7 @@ RECIPE = """
 import shutil, sys
 flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 shutil.copytree(f"made/{flags['--seed']}", flags["--output_dir"], dirs_exist_ok=True)
+open(f"{flags['--output_dir']}/report.html", "w").close()
 """
 
 
