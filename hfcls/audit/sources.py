@@ -13,8 +13,8 @@ import datasets
 import numpy as np
 
 from hfcls.audit.flat import FlatCorpus
+from hfcls.data.builder import CorpusBuilder
 from hfcls.data.corpora import NamedCorpus, corpus_names
-from hfcls.data.files import CorpusBuilder
 from hfcls.data.own_corpus import OwnCorpus
 from hfcls.data.prepare import Prepared
 from hfcls.data.repetition import objects, read_contents

@@ -1,7 +1,7 @@
 """CCF sentiment: Chinese news as positive, neutral or negative, in the two files of the contest (CCF BDCI 2019).
 
 The contest: https://www.datafountain.cn/competitions/350. This file needs `datasets`
-and `files.py` beside it.
+and `builder.py` and `files.py` beside it.
 """
 
 import os
@@ -11,18 +11,8 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from .files import (
-    CorpusBuilder,
-    CorpusConfig,
-    Reading,
-    csv_records,
-    csv_write,
-    digest,
-    find_encoding,
-    fingerprint,
-    offenders,
-    shuffled_by_class,
-)
+from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
+from .files import csv_records, csv_write, digest, find_encoding, offenders, shuffled_by_class
 
 __all__ = ["CCFSentiment", "CCFSentimentConfig"]
 

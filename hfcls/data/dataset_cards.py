@@ -1,6 +1,6 @@
 """Cards of datasets on the Hugging Face Hub, with the coarse or fine class of the task that each dataset serves.
 
-This file needs `datasets` and `files.py` beside it; Excel needs openpyxl.
+This file needs `datasets` and `builder.py` and `files.py` beside it; Excel needs openpyxl.
 """
 
 import html
@@ -14,7 +14,8 @@ from typing import Literal
 
 import datasets
 
-from .files import CorpusBuilder, CorpusConfig, Reading, csv_records, digest, excel_records, find_encoding, fingerprint
+from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
+from .files import csv_records, digest, excel_records, find_encoding
 
 __all__ = ["DatasetCards", "DatasetCardsConfig", "clean_card", "is_template"]
 

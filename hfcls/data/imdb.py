@@ -1,7 +1,7 @@
 """IMDB: the Large Movie Review Dataset, from its folder or straight from its archive.
 
 The corpus: Maas, Daly, Pham, Huang, Ng, Potts: "Learning Word Vectors for Sentiment Analysis", ACL 2011,
-https://ai.stanford.edu/~amaas/data/sentiment/. This file needs `datasets` and `files.py` beside it.
+https://ai.stanford.edu/~amaas/data/sentiment/. This file needs `datasets` and `builder.py` and `files.py` beside it.
 """
 
 import gzip
@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from .files import CorpusBuilder, CorpusConfig, Reading, digest, fingerprint, shuffled_by_class
+from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
+from .files import digest, shuffled_by_class
 
 __all__ = ["IMDB", "IMDBConfig"]
 

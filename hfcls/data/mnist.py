@@ -1,7 +1,7 @@
 """MNIST from its idx files or from tensors, scikit-learn's digits, or anyone's folder of pictures.
 
 The corpus: LeCun, Cortes, Burges, "The MNIST database of handwritten digits". This file needs `datasets` with Pillow,
-`files.py` and `idx_files.py` beside it; torch for `.pth` files, scikit-learn for the embedded default.
+`builder.py`, `files.py` and `idx_files.py` beside it; torch for `.pth` files, scikit-learn for the embedded default.
 """
 
 import hashlib
@@ -18,7 +18,8 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from .files import CorpusBuilder, CorpusConfig, Reading, digest, fingerprint
+from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
+from .files import digest
 from .idx_files import idx_pairs, is_idx, read_idx, write_idx
 
 __all__ = ["MNIST", "MNISTConfig"]

@@ -1,7 +1,7 @@
 """MUGE and other Chinese text-image retrieval corpora in the layout of Chinese-CLIP (Flickr30k-CN, COCO-CN).
 
 The layout: https://github.com/OFA-Sys/Chinese-CLIP, "Data preparation". This file needs `datasets` and
-`files.py` beside it; the generated sample needs scikit-learn and Pillow as well.
+`builder.py` and `files.py` beside it; the generated sample needs scikit-learn and Pillow as well.
 """
 
 import base64
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from .files import CorpusBuilder, CorpusConfig, Reading, fingerprint, json_object, numbered_lines
+from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
+from .files import json_object, numbered_lines
 
 __all__ = ["MUGE", "MUGEConfig"]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import datasets
 
 from hfcls import own_code
-from hfcls.data.files import CorpusBuilder, digest, fingerprint
+from hfcls.data.builder import CorpusBuilder, fingerprint
+from hfcls.data.files import digest
 from hfcls.data.prepare import Prepared
 from hfcls.data.table import draw
 from hfcls.data.table_files import SPLITS

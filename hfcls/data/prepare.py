@@ -5,7 +5,7 @@ from pathlib import Path
 
 import datasets
 
-from hfcls.data.files import CorpusBuilder
+from hfcls.data.builder import CorpusBuilder
 from hfcls.errors import InputError
 
 

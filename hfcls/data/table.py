@@ -1,6 +1,6 @@
 """Your own table: texts and labels in a CSV, TSV, JSON Lines, Parquet or Excel file, or in one file a split.
 
-This file needs `datasets`, and `files.py` and `table_files.py` beside it.
+This file needs `datasets`, and `builder.py`, `files.py` and `table_files.py` beside it.
 """
 
 import difflib
@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 import datasets
 
 from . import table_files
-from .files import CorpusBuilder, CorpusConfig, Reading, digest, fingerprint, offenders
+from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
+from .files import digest, offenders
 from .table_files import SPLITS, cell_text, find_files, read_records
 
 __all__ = ["Table", "TableConfig"]

@@ -1,7 +1,7 @@
 """THUCNews: Chinese news documents or headlines, in the file layouts in which the corpus is passed around.
 
 The corpus: Sun, Li, Guo, Zhao, Zheng, Si, Liu: "THUCTC: An Efficient Chinese Text Classifier", 2016,
-http://thuctc.thunlp.org/. This file needs `datasets` and `files.py` beside it.
+http://thuctc.thunlp.org/. This file needs `datasets` and `builder.py` and `files.py` beside it.
 """
 
 import os
@@ -11,17 +11,8 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from .files import (
-    CorpusBuilder,
-    CorpusConfig,
-    Reading,
-    csv_records,
-    csv_write,
-    fingerprint,
-    numbered_lines,
-    scan,
-    shuffled_by_class,
-)
+from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
+from .files import csv_records, csv_write, numbered_lines, scan, shuffled_by_class
 
 __all__ = ["THUCNews", "THUCNewsConfig"]
 

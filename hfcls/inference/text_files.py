@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from hfcls.data.files import csv_reader, find_encoding
 from hfcls.errors import InputError
 
 FORMATS = (".csv", ".jsonl", ".txt")
-FIELD_LIMIT = 2**24  # characters of a CSV field: a quote that is never closed would read the whole file into one
 
 
 class TextFile:
@@ -46,11 +46,10 @@ class TextFile:
             file = _open(path)
             self.size, self.encoding = os.fstat(file.fileno()).st_size, _find_encoding(path)
 
-        csv.field_size_limit(FIELD_LIMIT)
         lines = self._lines(file)
         wanted = [text_column] if pair_column is None else [text_column, pair_column]
         if suffix == ".csv":
-            reader = csv.reader(lines, strict=True)
+            reader = csv_reader(lines)
             first = self._next(reader)
             self._rows = self._csv_rows(reader)
         else:
@@ -164,9 +163,8 @@ class AnswerFile:
         Raises:
             InputError: the file has another header, or its rows are not those of the input.
         """
-        csv.field_size_limit(FIELD_LIMIT)
         lines = _Lines(self.path)
-        reader = csv.reader(lines, strict=True)
+        reader = csv_reader(lines)
         try:
             for record in reader:
                 if self._end == 0:
@@ -260,19 +258,11 @@ def _open(path: str):
 
 
 def _find_encoding(path: str) -> str:
-    """`utf-8` or `gb18030`, whichever the whole of a file is in. GB18030 reads nearly anything, so it comes second."""
-    wrong_line = None
-    for encoding in ("utf-8", "gb18030"):
-        with _open(path) as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    line.decode(encoding)
-                except UnicodeDecodeError:
-                    wrong_line = wrong_line or number
-                    break
-            else:
-                return encoding
-    raise InputError(f"{path}:{wrong_line}: not in UTF-8, and the file is not in GB18030 either: convert it to UTF-8")
+    """`utf-8` or `gb18030`, whichever the whole of a file is in."""
+    try:
+        return find_encoding(path).removesuffix("-sig")
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def _is_unicode(text: str) -> bool:

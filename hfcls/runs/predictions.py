@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hfcls.data.files import csv_reader
 from hfcls.errors import InputError
 
 if TYPE_CHECKING:  # torch and datasets are not needed to read predictions
@@ -96,10 +97,9 @@ def read_predictions(path: Path, target: "Target") -> Predictions:
     # Columns are taken by position, since a class may itself be called "text" or "label". A lone surrogate in a text
     # is read as it was written; every other byte that is no UTF-8 is an error.
     lines, texts, labels, answers, shares = [], [], [], [], []
-    field_limit = csv.field_size_limit(2**31 - 1)  # a document may be longer than the module's 128 KiB
     try:
         with open(path, encoding="utf-8", errors="surrogatepass", newline="") as file:
-            rows = csv.reader(file)
+            rows = csv_reader(file)
             header = next(rows, None) or [""]
             if header[0] not in ("text", "id") or header[1:] != ["label", "prediction", *target.names]:
                 raise InputError(
@@ -124,8 +124,6 @@ def read_predictions(path: Path, target: "Target") -> Predictions:
         raise InputError(f"{path}: {error.strerror}; a finished run leaves this file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: no CSV file in UTF-8 ({error}): evaluate again") from error
-    finally:
-        csv.field_size_limit(field_limit)
     if not texts:
         raise InputError(f"{path}: no test rows, nothing to report")
 

@@ -12,6 +12,7 @@ import numpy as np
 import transformers
 from transformers import TrainingArguments
 
+from hfcls.data.files import csv_reader
 from hfcls.errors import InputError
 from hfcls.metrics import one_label as metrics
 from hfcls.metrics.one_label import OneLabel
@@ -179,7 +180,7 @@ def _write_out_of_fold(path: Path, folders: list[Path]) -> None:
         for number, folder in enumerate(folders, start=1):
             source = folder / PREDICTIONS
             with source.open(encoding="utf-8", errors="surrogatepass", newline="") as predictions:
-                rows = csv.reader(predictions)
+                rows = csv_reader(predictions)
                 header = next(rows)
                 if number == 1:
                     writer.writerow(["fold", *header])

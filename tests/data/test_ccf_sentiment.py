@@ -140,6 +140,6 @@ def test_from_the_sample_to_a_submission(tmp_path, monkeypatch, capsys):
     from transformers import pipeline
 
     names = json.loads((tmp_path / "out" / "run.json").read_text())["labels"]
-    classify = pipeline("text-classification", model=str(tmp_path / "out"))
+    classify = pipeline("text-classification", model=str(tmp_path / "out"), trust_remote_code=True)
     for (_, label), (_, title, content) in zip(rows, asked, strict=True):
         assert classify({"text": title, "text_pair": content})["label"] == names[int(label)]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hfcls.data.builder import CorpusBuilder
 from hfcls.data.corpora import CORPORA, corpus_names
-from hfcls.data.files import CorpusBuilder
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 def test_the_table_and_the_help_load_nothing_heavy():
     script = """
 import sys
+import hfcls.data.files
 from hfcls.data.corpora import CORPORA
 from hfcls.cli import main
 try:

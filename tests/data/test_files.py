@@ -16,7 +16,7 @@ from hfcls.data.table import Table
 ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "hfcls" / "data"
 BUILDERS = ["ccf_sentiment", "dataset_cards", "imdb", "mnist", "muge", "table", "thucnews"]
-BESIDE = {"files", "idx_files", "table_files"}  # what a builder may import of the house
+BESIDE = {"builder", "files", "idx_files", "table_files"}  # what a builder may import of the house
 
 
 @pytest.mark.parametrize(
@@ -146,3 +146,13 @@ def test_the_key_of_the_cache_follows_from_the_shared_code(tmp_path, monkeypatch
     other.write_text((DATA / "files.py").read_text(encoding="utf-8") + "\n", encoding="utf-8")
     monkeypatch.setattr(files, "__file__", str(other))
     assert Table(data_dir=str(tmp_path / "table.csv")).config_id != before
+
+
+def test_there_is_one_csv_reader():
+    """So that there is one limit of a cell, and no file that one verb reads and another refuses."""
+    found = {
+        path.relative_to(ROOT / "hfcls").as_posix()
+        for path in (ROOT / "hfcls").rglob("*.py")
+        if "csv.reader(" in path.read_text(encoding="utf-8") or "field_size_limit" in path.read_text(encoding="utf-8")
+    }
+    assert found == {"data/files.py"}

@@ -283,7 +283,7 @@ def test_a_header_alone_is_an_empty_table(tmp_path):
         ("in.csv", b"", "in.csv: is empty"),
         ("in.jsonl", b"\n", "in.jsonl: is empty"),
         ("in.xlsx", b"x", "in.xlsx: what is in it must show in its name"),
-        ("in.txt", "一\n".encode() * 3 + b"\xff\n", "in.txt:4: not in UTF-8, and the file is not in GB18030 either"),
+        ("in.txt", "一\n".encode() * 3 + b"\xff\n", "in.txt:4: neither UTF-8 nor GB18030"),
         ("in.csv", b"id,tekst\n1,a\n", "in.csv:1: no column text, only id, tekst: did you mean --text_column tekst?"),
         ("in.csv", b"id,zzz\n1,a\n", "in.csv:1: no column text, only id, zzz: name one with --text_column"),
         ("in.csv", b'text,b\n1,2\n"a\nb",3,4\n', "in.csv:4: 3 fields instead of 2"),
