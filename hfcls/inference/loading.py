@@ -85,7 +85,7 @@ def load_chinese_clip(name_or_path: str) -> tuple[ChineseCLIPProcessor, ChineseC
     """A Chinese-CLIP and its processor.
 
     Raises:
-        InputError: as `loading_errors`; or it is another kind of model.
+        InputError: as `loading_errors`; or it is another kind of model, or some of its weights are missing.
     """
     with loading_errors(name_or_path):
         kind = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False).model_type
@@ -93,7 +93,9 @@ def load_chinese_clip(name_or_path: str) -> tuple[ChineseCLIPProcessor, ChineseC
             raise InputError(f"{name_or_path}: is a {kind}, not a Chinese-CLIP; give one, or a folder that holds one")
         image_processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-        return ChineseCLIPProcessor(image_processor, tokenizer), ChineseCLIPModel.from_pretrained(name_or_path)
+        model, loading = ChineseCLIPModel.from_pretrained(name_or_path, output_loading_info=True)
+        check_whole(name_or_path, loading["missing_keys"], "Chinese-CLIP")
+        return ChineseCLIPProcessor(image_processor, tokenizer), model
 
 
 @contextmanager
@@ -140,15 +142,16 @@ def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
     return None if min(limits) > 10**9 else min(limits)  # a tokenizer without a limit says 10**30
 
 
-def check_trained(name_or_path: str, missing: set[str]) -> None:
-    """Refuses a model that was made up in part: `missing` are names of its weights that are in no file.
+def check_whole(name_or_path: str, missing: set[str], kind: str = "trained classifier") -> None:
+    """Refuses a model of which a part would be random: `missing` are names of its weights that are in no file.
 
     Raises:
         InputError: there are such weights.
     """
     if missing:
         names = ", ".join(sorted(missing)[:3])
-        raise InputError(f"{name_or_path}: is no trained classifier, {names} are missing: fine-tune it first")
+        remedy = "fine-tune it first, or fetch it again"
+        raise InputError(f"{name_or_path}: is no {kind}, {names} are missing: {remedy}")
 
 
 def load_model(auto_class: type, name_or_path: str, labels: list[str] | None = None) -> PreTrainedModel:
@@ -174,7 +177,7 @@ def load_model(auto_class: type, name_or_path: str, labels: list[str] | None = N
         name = min(mismatched - head)
         raise InputError(f"{name_or_path}: config.json and weights disagree on the shape of {name}: fetch it again")
     if labels is None:
-        check_trained(name_or_path, loading["missing_keys"])
+        check_whole(name_or_path, loading["missing_keys"])
         return model
     if saved_labels != labels and not head & (loading["missing_keys"] | mismatched):
         # As many classes, but others: transformers keeps the head and puts the new names on it.

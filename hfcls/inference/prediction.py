@@ -22,7 +22,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 from transformers.utils import logging
 
 from hfcls.errors import InputError
-from hfcls.inference.loading import check_trained, longest_input, register_models, tokenizer_class
+from hfcls.inference.loading import check_whole, longest_input, register_models, tokenizer_class
 from hfcls.inference.text_files import AnswerFile, TextFile
 from hfcls.models.truncation import Truncation
 
@@ -149,7 +149,7 @@ def load_classifier(name_or_path: str, trust_remote_code: bool = False) -> Class
         raise InputError(_explain(name_or_path, error)) from error
     finally:
         logging.set_verbosity(verbosity)
-    check_trained(name_or_path, loading["missing_keys"])
+    check_whole(name_or_path, loading["missing_keys"])
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id  # decoders look for the last token that is no padding
     model.config.use_cache = False

@@ -58,7 +58,10 @@ def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: C
         corpus, tokenizer, training_args, keep=keep, max_length=max_length, limit=num_positions(model)
     )
     if saved is None:
-        logger.info("%s does not say which part of long texts it reads: %s", arguments.evaluate_only, truncation.keep)
+        logger.info(
+            "%s does not say how its texts were cut: measured on the %s of %d tokens (--truncation, --max_length)",
+            *(arguments.evaluate_only, truncation.keep, truncation.max_length),
+        )
     elif truncation != saved:
         logger.warning(
             "measured on the %s of %d tokens, where the saved model reads the %s of %d",

@@ -6,11 +6,19 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertForSequenceClassification, RobertaConfig, RobertaForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    ChineseCLIPImageProcessorPil,
+    ChineseCLIPProcessor,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
 from hfcls.cards.processor import load_card_model
 from hfcls.errors import InputError
 from hfcls.inference.loading import load_chinese_clip, load_image_classifier, load_text_classifier
+from hfcls.models.chinese_clip import chinese_clip_from_scratch
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 
 TAGS = ["cheap", "clean", "near"]
@@ -145,3 +153,17 @@ def test_code_of_a_folder_is_not_run_whatever_is_answered(finished, tmp_path, lo
         with pytest.raises(InputError, match="brings code of its own"):
             load(name, *labels)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_chinese_clip_without_some_of_its_weights(tmp_path):
+    tokenizer = train_wordpiece_tokenizer(["红 绿 蓝"] * 3, max_length=16)
+    model = chinese_clip_from_scratch("tiny", tokenizer, 32, 16)
+    image_processor = ChineseCLIPImageProcessorPil(size={"height": 32, "width": 32}, do_center_crop=False)
+    ChineseCLIPProcessor(image_processor, tokenizer).save_pretrained(tmp_path)
+    model.save_pretrained(tmp_path)
+    load_chinese_clip(str(tmp_path))
+    weights = load_file(tmp_path / "model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if name != "text_projection.weight"}
+    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match="is no Chinese-CLIP, text_projection.weight are missing"):
+        load_chinese_clip(str(tmp_path))
