@@ -7,8 +7,7 @@ import argparse
 import difflib
 import sys
 
-from hfcls import own_code
-from hfcls.data.corpora import CORPORA, corpus_names
+from hfcls.audit.command import add_check
 from hfcls.errors import InputError, one_line_errors
 
 SWEEP_FLAGS = """
@@ -18,14 +17,6 @@ Every other flag goes to the recipe. Values separated by commas span a grid, the
 
 A comma that belongs to a value is written \\, ; what is in quotes of its own ("'a,b'") or in brackets is one value.
 The same command again goes on where the sweep was interrupted.
-"""
-
-CHECK_FINDINGS = """
---fail_on and --clean take names of findings, with commas between them:
-
-  duplicate leakage conflict near_duplicate empty encoding html script length balance giveaway suspicious group
-
-Cleaning never touches the test rows, nor anything in the folder that was read.
 """
 
 
@@ -77,85 +68,40 @@ def _nearest(name: str, known: list[str], program: str) -> str:
 
 
 def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    """The parser of `hfcls` and, by name, those of its verbs; each is written down before what the verb does."""
     parser = _Parser(prog="hfcls", description="What is done with finished models and runs, and many runs at once.")
     verbs = parser.add_subparsers(metavar="COMMAND")
-
-    def verb(name: str, run, summary: str, **options) -> _Parser:
-        added = verbs.add_parser(name, help=summary, description=summary, **options)
-        added.set_defaults(run=run)
-        return added
-
-    predict = verb("predict", _predict, "classify texts, or a file of any length")
-    predict.add_argument("model", metavar="MODEL", help="the folder of a finished run, or a Hub name")
-    predict.add_argument("texts", metavar="TEXT", nargs="*")
-    predict.add_argument("--input", metavar="FILE", help=".csv, .jsonl or .txt (a text a line); - is standard input")
-    predict.add_argument("--output", metavar="FILE", help="the CSV file to write, or to go on with")
-    predict.add_argument("--text_column", default="text", help="the column of the texts [text]")
-    predict.add_argument("--text_pair_column", help="the column of a second text, for models trained on pairs")
-    predict.add_argument("--batch_size", type=int, default=64, help="most texts of a batch [64]")
-    predict.add_argument("--all_probabilities", action="store_true", help="a column for each class as well")
-    predict.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
-
-    push = verb("push", _push, "upload the model of a finished run to the Hub")
-    push.add_argument("folder", metavar="DIR")
-    push.add_argument("repo", metavar="REPO", help="NAMESPACE/NAME, created if need be")
-    push.add_argument("--private", action="store_true", default=None, help="if it is created, make it private")
-
-    sweep = verb("sweep", _sweep, "run a recipe for every combination of settings", epilog=SWEEP_FLAGS)
-    sweep.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, before any flag")
-    sweep.add_argument(
-        "--output_dir",
-        metavar="DIR",
-        default="outputs/sweep",
-        help="a folder for each run and comparison.html [outputs/sweep]",
-    )
-    sweep.add_argument("--num_processes", type=int, default=1, help="of each run, one for each GPU [1]")
-    sweep.add_argument("--dry_run", action="store_true", help="print the commands only")
-    sweep.add_argument("--keep_checkpoints", action="store_true", help="leave checkpoint-* of finished runs")
-
-    compare = verb("compare", _compare, "put finished runs side by side in one HTML page")
-    compare.add_argument("runs", metavar="RUN", nargs="+", help="the folder of a finished run")
-    compare.add_argument("--output", metavar="FILE", default="compare.html", help="the page [compare.html]")
-    compare.add_argument("--markdown", action="store_true", help="print the tables, too")
-
-    check = verb("check", _check, "look at the data before training on it", epilog=CHECK_FINDINGS)
-    check.add_argument(
-        "corpus",
-        metavar="CORPUS",
-        help=f"{', '.join(corpus_names())}; a CSV, TSV, JSONL, Parquet or Excel file, or a folder of them; or FILE.py, "
-        "FILE.py:CLASS with a builder of your own",
-    )
-    check.add_argument("--data_dir", metavar="DIR", help="of a corpus with a name: its owners' files [embedded sample]")
-    check.add_argument("--text_column", default="text", help="of a table [text]")
-    check.add_argument("--label_column", default="label", help="of a table [label]")
-    check.add_argument("--group_column", help="what rows belong together by; they should stay in one split")
-    check.add_argument("--output", metavar="FILE", default="audit.html", help="the page; a .json is put beside it")
-    check.add_argument("--fail_on", "--fail-on", metavar="NAME,…", default="", help="exit code 1 if these are found")
-    check.add_argument(
-        "--write_clean",
-        "--write-clean",
-        metavar="DIR",
-        help="write the corpus without what was found",
-    )
-    check.add_argument(
-        "--clean",
-        metavar="NAME,…",
-        default="duplicate,leakage,conflict",
-        help="the findings whose rows --write_clean leaves out [%(default)s]",
-    )
-
-    convert = verb("convert-cn-clip", _convert_cn_clip, "turn a checkpoint of cn-clip into a folder, and back")
-    convert.add_argument("source", metavar="SOURCE", help="a checkpoint (.pt) of cn-clip, or a folder to turn back")
-    convert.add_argument("target", metavar="OUT", help="the folder, or the checkpoint, to write")
-    convert.add_argument("--vocab", metavar="FILE", help="vocab.txt of the checkpoint [that of the installed cn-clip]")
-
-    cards = verb("cards", _cards, "fetch fresh dataset cards from the Hub, for recipes/dataset_cards.py")
-    cards.add_argument("--limit", type=int, default=1000, help="datasets, the most downloaded first [1000]")
-    cards.add_argument("--output", metavar="FILE", default="cards.csv", help="to write, or to go on with [cards.csv]")
-
-    report = verb("report", _report, "write the report of a finished run anew")
-    report.add_argument("run_folder", metavar="RUN")
+    for add_verb in (
+        _add_predict,
+        _add_push,
+        _add_sweep,
+        _add_compare,
+        add_check,
+        _add_convert_cn_clip,
+        _add_cards,
+        _add_report,
+    ):
+        add_verb(verbs)
     return parser, verbs.choices
+
+
+def _verb(verbs, name: str, run, summary: str, **options) -> _Parser:
+    added = verbs.add_parser(name, help=summary, description=summary, **options)
+    added.set_defaults(run=run)
+    return added
+
+
+def _add_predict(verbs) -> None:
+    parser = _verb(verbs, "predict", _predict, "classify texts, or a file of any length")
+    parser.add_argument("model", metavar="MODEL", help="the folder of a finished run, or a Hub name")
+    parser.add_argument("texts", metavar="TEXT", nargs="*")
+    parser.add_argument("--input", metavar="FILE", help=".csv, .jsonl or .txt (a text a line); - is standard input")
+    parser.add_argument("--output", metavar="FILE", help="the CSV file to write, or to go on with")
+    parser.add_argument("--text_column", default="text", help="the column of the texts [text]")
+    parser.add_argument("--text_pair_column", help="the column of a second text, for models trained on pairs")
+    parser.add_argument("--batch_size", type=int, default=64, help="most texts of a batch [64]")
+    parser.add_argument("--all_probabilities", action="store_true", help="a column for each class as well")
+    parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -194,6 +140,13 @@ def _predict(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_push(verbs) -> None:
+    parser = _verb(verbs, "push", _push, "upload the model of a finished run to the Hub")
+    parser.add_argument("folder", metavar="DIR")
+    parser.add_argument("repo", metavar="REPO", help="NAMESPACE/NAME, created if need be")
+    parser.add_argument("--private", action="store_true", default=None, help="if it is created, make it private")
+
+
 def _push(options: argparse.Namespace) -> int:
     from hfcls.runs.hub import check_hub, files_to_push, push_folder
 
@@ -201,6 +154,20 @@ def _push(options: argparse.Namespace) -> int:
     repo_id = check_hub(options.repo, private=options.private)
     print(f"pushed to {push_folder(options.folder, repo_id)}")
     return 0
+
+
+def _add_sweep(verbs) -> None:
+    parser = _verb(verbs, "sweep", _sweep, "run a recipe for every combination of settings", epilog=SWEEP_FLAGS)
+    parser.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, before any flag")
+    parser.add_argument(
+        "--output_dir",
+        metavar="DIR",
+        default="outputs/sweep",
+        help="a folder for each run and comparison.html [outputs/sweep]",
+    )
+    parser.add_argument("--num_processes", type=int, default=1, help="of each run, one for each GPU [1]")
+    parser.add_argument("--dry_run", action="store_true", help="print the commands only")
+    parser.add_argument("--keep_checkpoints", action="store_true", help="leave checkpoint-* of finished runs")
 
 
 def _sweep(options: argparse.Namespace, recipe_flags: list[str]) -> int:
@@ -219,6 +186,13 @@ def _sweep(options: argparse.Namespace, recipe_flags: list[str]) -> int:
     return 1 if failed else 0
 
 
+def _add_compare(verbs) -> None:
+    parser = _verb(verbs, "compare", _compare, "put finished runs side by side in one HTML page")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="the folder of a finished run")
+    parser.add_argument("--output", metavar="FILE", default="compare.html", help="the page [compare.html]")
+    parser.add_argument("--markdown", action="store_true", help="print the tables, too")
+
+
 def _compare(options: argparse.Namespace) -> int:
     from hfcls.report import write_comparison
 
@@ -229,53 +203,11 @@ def _compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from hfcls.audit.audit import audit, summary, write_json
-    from hfcls.audit.page import write_page
-    from hfcls.audit.sources import load_builder, load_tables
-    from hfcls.data.own_corpus import OwnCorpus
-
-    fatal, left_out = _findings("--fail_on", options.fail_on), _findings("--clean", options.clean)
-    if options.corpus in CORPORA or own_code.is_file(options.corpus):
-        named = CORPORA.get(options.corpus) or OwnCorpus(options.corpus)
-        corpus = load_builder(options.corpus, named, options.data_dir, options.group_column)
-    elif options.data_dir is not None:
-        raise InputError(f"--data_dir goes with {', '.join(CORPORA)}; a table is named alone: hfcls check FILE")
-    else:
-        corpus = load_tables(
-            options.corpus,
-            text_column=options.text_column,
-            label_column=options.label_column,
-            group_column=options.group_column,
-        )
-    done = audit(corpus)
-    print(summary(done))
-    page = write_page(done, options.output)
-    print(f"page: {page}, for machines: {write_json(done, Path(options.output).with_suffix('.json'))}")
-    if options.write_clean is not None:
-        from hfcls.audit.clean import write_clean
-
-        dropped = write_clean(done, left_out, options.write_clean)
-        rows = ", ".join(f"{count:,} {split}" for split, count in dropped.items())
-        print(f"clean: {options.write_clean}, without {rows} rows ({', '.join(left_out)})")
-    found = [finding.name for finding in done.findings if finding.found and finding.name in fatal]
-    if found:
-        print(f"failed on {', '.join(found)}", file=sys.stderr)
-    return 1 if found else 0
-
-
-def _findings(flag: str, value: str) -> list[str]:
-    """The names of findings in a flag, with commas between them."""
-    from hfcls.audit.audit import FINDINGS
-
-    names = [name for name in value.split(",") if name]
-    for name in names:
-        if name not in FINDINGS:
-            near = difflib.get_close_matches(name, FINDINGS, n=1)
-            raise InputError(f"{flag} {name}: {f'did you mean {near[0]}?' if near else 'see hfcls check --help'}")
-    return names
+def _add_convert_cn_clip(verbs) -> None:
+    parser = _verb(verbs, "convert-cn-clip", _convert_cn_clip, "turn a checkpoint of cn-clip into a folder, and back")
+    parser.add_argument("source", metavar="SOURCE", help="a checkpoint (.pt) of cn-clip, or a folder to turn back")
+    parser.add_argument("target", metavar="OUT", help="the folder, or the checkpoint, to write")
+    parser.add_argument("--vocab", metavar="FILE", help="vocab.txt of the checkpoint [that of the installed cn-clip]")
 
 
 def _convert_cn_clip(options: argparse.Namespace) -> int:
@@ -283,6 +215,12 @@ def _convert_cn_clip(options: argparse.Namespace) -> int:
 
     print(f"converted: {convert(options.source, options.target, options.vocab)}")
     return 0
+
+
+def _add_cards(verbs) -> None:
+    parser = _verb(verbs, "cards", _cards, "fetch fresh dataset cards from the Hub, for recipes/dataset_cards.py")
+    parser.add_argument("--limit", type=int, default=1000, help="datasets, the most downloaded first [1000]")
+    parser.add_argument("--output", metavar="FILE", default="cards.csv", help="to write, or to go on with [cards.csv]")
 
 
 def _cards(options: argparse.Namespace) -> int:
@@ -295,6 +233,11 @@ def _cards(options: argparse.Namespace) -> int:
         raise InputError(f"--limit {options.limit}: give at least 1")
     print(f"{options.output}: {download_cards(options.limit, options.output):,} datasets")
     return 0
+
+
+def _add_report(verbs) -> None:
+    parser = _verb(verbs, "report", _report, "write the report of a finished run anew")
+    parser.add_argument("run_folder", metavar="RUN")
 
 
 def _report(options: argparse.Namespace) -> int:
