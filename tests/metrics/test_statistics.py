@@ -70,12 +70,26 @@ def test_extreme_rows():
     assert (low, high) == pytest.approx((_macro_f1([0] * 4, [0, 1, 1, 1]), 1.0))
 
 
-@pytest.mark.parametrize(
-    ("labels", "predictions"),
-    [([], []), ([0, 1], [0]), ([3], [0]), ([-1], [0]), ([0], [3]), ([0], [-2]), ([[0]], [[0]])],
+SHAPES, RANGE = (
+    "equally many labels and predictions, at least one",
+    r"must lie in \[0, 3\) and predictions in \[-1, 3\)",
 )
-def test_rows_that_do_not_fit_are_refused(labels, predictions):
-    with pytest.raises(ValueError):
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions", "message"),
+    [
+        ([], [], SHAPES),
+        ([0, 1], [0], SHAPES),
+        ([[0]], [[0]], SHAPES),
+        ([3], [0], RANGE),
+        ([-1], [0], RANGE),
+        ([0], [3], RANGE),
+        ([0], [-2], RANGE),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(labels, predictions, message):
+    with pytest.raises(ValueError, match=message):
         bootstrap_intervals(labels, predictions, 3)
 
 

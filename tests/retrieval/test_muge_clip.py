@@ -50,9 +50,12 @@ print(json.dumps([outputs.image_embeds[0].tolist(), outputs.text_embeds[0].tolis
 def finished(tmp_path_factory):
     """The folder of a run, and what it printed of itself."""
     folder = tmp_path_factory.mktemp("muge")
-    for name, grey in (("黑", 10), ("白", 240)):
+    random = np.random.default_rng(0)
+    for name in ("一", "白", "黑"):
         (folder / "pictures" / name).mkdir(parents=True)
-        Image.new("L", (32, 16), grey).save(folder / "pictures" / name / "one.png")
+        for number in range(6):
+            pixels = random.integers(0, 256, (16, 32), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "pictures" / name / f"{number}.png")
     with pytest.MonkeyPatch.context() as patch:
         results = run("muge_clip.py", f"{FLAGS} --zero_shot_dir {folder / 'pictures'}", folder / "out", patch)
     return folder / "out", results
@@ -73,7 +76,18 @@ def test_results(finished, texts_of_test):
     assert "eval_accuracy" not in evaluations[0]  # there are no classes
     assert evaluations[2]["eval_loss"] < evaluations[0]["eval_loss"]
     assert results["start_recall_at_1"] == evaluations[0]["eval_recall_at_1"]
-    assert results["zero_shot_accuracy"] in (0, 0.5, 1) and results["zero_shot_classes"] == 2
+
+
+def test_zero_shot_accuracy_is_that_of_the_pipeline(finished):
+    output_dir, results = finished
+    pictures = sorted((output_dir.parent / "pictures").glob("*/*.png"))
+    classes = sorted({path.parent.name for path in pictures})
+    classify = pipeline("zero-shot-image-classification", model=str(output_dir))
+    answers = classify([str(path) for path in pictures], candidate_labels=classes, hypothesis_template="一张{}的图片。")
+    right = [answer[0]["label"] == path.parent.name for answer, path in zip(answers, pictures, strict=True)]
+    assert 0 < sum(right) < len(right)  # or any other measure might give the same
+    assert results["zero_shot_accuracy"] == sum(right) / len(right)
+    assert (results["zero_shot_pictures"], results["zero_shot_classes"]) == (len(pictures), 3)
 
 
 def test_predictions_are_the_ten_nearest_and_give_the_recall_that_was_reported(finished, texts_of_test):

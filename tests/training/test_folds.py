@@ -101,8 +101,16 @@ def test_too_few_rows_for_the_folds():
 
 
 @pytest.mark.parametrize(
-    "flags", ["--num_folds 1", "--num_folds 3 --push_to_hub --hub_model_id a/b"], ids=["one", "push"]
+    ("flags", "message"),
+    [
+        ("--num_folds 1", "--num_folds: give at least 2, and no --evaluate_only"),
+        ("--num_folds 3 --evaluate_only m", "--num_folds: give at least 2, and no --evaluate_only"),
+        ("--num_folds 3 --push_to_hub --hub_model_id a/b", "--num_folds makes several models: push the one you choose"),
+    ],
+    ids=["one", "evaluate", "push"],
 )
-def test_what_does_not_go_together(flags, tmp_path, monkeypatch):
-    with pytest.raises((InputError, SystemExit)):
+def test_what_does_not_go_together(flags, message, tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="2"):
         run("thucnews_rnn.py", f"--architecture ngram_linear {flags}", tmp_path / "out", monkeypatch)
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
