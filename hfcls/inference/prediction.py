@@ -158,7 +158,7 @@ def load_classifier(name_or_path: str, trust_remote_code: bool = False) -> Class
         model.to(device).eval(),
         tokenizer,
         longest_input(model, tokenizer),
-        Truncation.saved_in(model.config, tokenizer),
+        Truncation.from_config(model.config, tokenizer),
     )
 
 

@@ -41,12 +41,12 @@ class Truncation:
         return cls(keep, max_length, _leading_ones(special), _leading_ones(special[::-1]))
 
     @classmethod
-    def saved_in(cls, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> "Truncation | None":
-        """The rule that `noted` put into the config of a model; None for a model of another origin."""
+    def from_config(cls, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> "Truncation | None":
+        """The rule that `to_config` put into the config of a model; None for a model of another origin."""
         noted = getattr(config, "long_texts", None)
         return None if noted is None else cls.of(noted["keep"], noted["max_length"], tokenizer)
 
-    def noted(self, *, pairs: bool) -> dict:
+    def to_config(self, *, pairs: bool) -> dict:
         """What the config of the model has to say of the rule, and of the pipeline where only ours obeys it.
 
         `pairs` tells that rows have a second text: a tokenizer shortens the longer text of a pair, this rule the
@@ -135,7 +135,7 @@ class TruncatingPipeline(TextClassificationPipeline):
     def preprocess(self, inputs, truncation=True, max_length=None, padding=False) -> dict[str, torch.Tensor]:
         """A text, or a dict of `text` and `text_pair`, as tensors (1, tokens); `padding` is the business of batches."""
         row = {"text": inputs} if isinstance(inputs, str) else inputs
-        rule = Truncation.saved_in(self.model.config, self.tokenizer)
+        rule = Truncation.from_config(self.model.config, self.tokenizer)
         limit = rule.max_length if max_length is None else min(rule.max_length, max_length)
         rule = replace(rule, max_length=limit if truncation else 10**9)
         pair = row.get("text_pair")
@@ -145,8 +145,8 @@ class TruncatingPipeline(TextClassificationPipeline):
     def save_pretrained(self, save_directory, **kwargs) -> None:
         # transformers has put classes where the config had their names, which no JSON takes.
         noted = self.model.config.long_texts
-        rule = Truncation.saved_in(self.model.config, self.tokenizer)
-        self.model.config.update(rule.noted(pairs=noted["pairs"]))
+        rule = Truncation.from_config(self.model.config, self.tokenizer)
+        self.model.config.update(rule.to_config(pairs=noted["pairs"]))
         super().save_pretrained(save_directory, **kwargs)
         save_pipeline(self.model.config, save_directory)
 

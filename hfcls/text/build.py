@@ -11,7 +11,7 @@ from hfcls.models.truncation import Truncation
 from hfcls.text.arguments import PretrainedTextArguments, TextArguments
 from hfcls.text.collator import text_collator
 from hfcls.text.rows import tokenize_corpus
-from hfcls.text.tokenization import cutting, train_wordpiece_tokenizer
+from hfcls.text.tokenization import train_wordpiece_tokenizer, truncating_tokenizer
 from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.setup import Corpus, Rows, align_labels, joined_texts
 
@@ -49,7 +49,7 @@ def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: C
     """
     tokenizer, model = load_text_classifier(arguments.evaluate_only)
     corpus = align_labels(corpus, model)
-    saved = Truncation.saved_in(model.config, tokenizer)
+    saved = Truncation.from_config(model.config, tokenizer)
     keep = arguments.truncation or ("head" if saved is None else saved.keep)
     max_length = arguments.tokens_kept
     if arguments.max_length is None:
@@ -88,7 +88,13 @@ def text_setup(
     limit = num_positions(model)
     if limit is not None and truncation.max_length > limit:
         raise InputError(f"--max_length {truncation.max_length}: the model has {limit} positions; give at most that")
-    model.config.update(truncation.noted(pairs="text_pair" in corpus.splits["train"].column_names))
+    model.config.update(truncation.to_config(pairs="text_pair" in corpus.splits["train"].column_names))
     return ClassifierSetup(
-        corpus, cutting(tokenizer, truncation), rows, text_collator(tokenizer), model, name, base_model=base_model
+        corpus,
+        truncating_tokenizer(tokenizer, truncation),
+        rows,
+        text_collator(tokenizer),
+        model,
+        name,
+        base_model=base_model,
     )

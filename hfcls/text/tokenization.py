@@ -193,10 +193,10 @@ def tokenizer_from_vocabulary(
     return PreTrainedTokenizerFast(tokenizer_object=backend, **settings)
 
 
-def cutting(tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> PreTrainedTokenizerBase:
+def truncating_tokenizer(tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> PreTrainedTokenizerBase:
     """A copy of `tokenizer` that cuts as `truncation` does, as far as a tokenizer can, and is saved so.
 
-    It can keep beginning or end of single texts; of head_tail it has the length, and `truncation.noted` the rest.
+    It can keep beginning or end of single texts; of head_tail it has the length, and `truncation.to_config` the rest.
     """
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.model_max_length = truncation.max_length

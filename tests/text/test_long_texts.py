@@ -313,7 +313,7 @@ def test_the_pipeline_takes_what_callers_usually_give(trained):
     cut = classify(text)[0]["score"]
     assert classify(text, truncation=True, max_length=512, padding=True)[0]["score"] == cut
     assert classify([text, "red"], batch_size=2, top_k=None)[0][0]["score"] == pytest.approx(cut, abs=1e-6)
-    rule = Truncation.saved_in(classify.model.config, classify.tokenizer)
+    rule = Truncation.from_config(classify.model.config, classify.tokenizer)
     assert len(classify.preprocess(text)["input_ids"][0]) == rule.max_length == LIMIT
     assert len(classify.preprocess(text, max_length=5)["input_ids"][0]) == 5
     assert len(classify.preprocess(text, truncation=False)["input_ids"][0]) == 50
