@@ -18,10 +18,6 @@ from hfcls.audit.texts import find_unfit_texts
 from hfcls.data.repetition import keys, objects
 from hfcls.errors import InputError
 
-FINDINGS = (
-    "duplicate leakage conflict near_duplicate empty encoding html script length balance giveaway suspicious group"
-).split()
-
 
 @dataclass(frozen=True)
 class Audit:

@@ -5,15 +5,16 @@ import difflib
 import sys
 
 from hfcls import own_code
+from hfcls.audit.names import FINDINGS
 from hfcls.data.corpora import CORPORA, corpus_names
 from hfcls.errors import InputError
 
 SUMMARY = "look at the data before training on it"
 
-FINDINGS_HELP = """
+FINDINGS_HELP = f"""
 --fail_on and --clean take names of findings, with commas between them:
 
-  duplicate leakage conflict near_duplicate empty encoding html script length balance giveaway suspicious group
+  {" ".join(FINDINGS)}
 
 Cleaning never touches the test rows, nor anything in the folder that was read.
 """
@@ -90,8 +91,6 @@ def _check(options: argparse.Namespace) -> int:
 
 def _findings(flag: str, value: str) -> list[str]:
     """The names of findings in a flag, with commas between them."""
-    from hfcls.audit.audit import FINDINGS
-
     names = [name for name in value.split(",") if name]
     for name in names:
         if name not in FINDINGS:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hfcls.audit.names import FindingName
 from hfcls.pages.figures import Plot
 
 EXCERPT = 300  # characters of a text that are quoted
@@ -94,7 +95,7 @@ class Finding:
         plots: for the page.
     """
 
-    name: str
+    name: FindingName
     title: str
     found: int
     summary: str

@@ -7,7 +7,11 @@ from pathlib import Path
 import pandas
 import pytest
 
+from hfcls.audit.names import FINDINGS
+from hfcls.audit.sources import load_tables
 from hfcls.cli import main
+from hfcls.data.table import Table
+from hfcls.errors import InputError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 HOSTILE = "<script>alert(1)</script>\u202e"
@@ -48,6 +52,53 @@ def test_tables(frame, suffix, tmp_path, capsys):
     assert done["findings"]["conflict"]["found"] == 1
     assert _main("check", path, *columns, "--fail-on", "duplicate,conflict") == 1
     assert capsys.readouterr().err == "failed on duplicate, conflict\n"
+
+
+def test_every_name_of_a_finding_is_looked_for(frame, tmp_path):
+    path = _write(frame.assign(by=range(40), label=frame["kind"], text=frame["title"]), tmp_path / "table.csv")
+    assert _main("check", path, "--group_column", "by", "--output", tmp_path / "a.html") == 0
+    assert set(json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["findings"]) == set(FINDINGS)
+
+
+def _numbered(separator=",", end="\n", quote=""):
+    rows = [f"{quote}第{row}行{quote}{separator}{'xy'[row % 2]}" for row in range(40)]
+    return "".join(f"{line}{end}" for line in [f"text{separator}label", *rows])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", _numbered().encode()),
+        ("t.csv", _numbered().encode("utf-8-sig")),
+        ("t.csv", _numbered().encode("gb18030")),
+        ("t.csv", _numbered(end="\r\n", quote='"').encode()),
+        ("t.csv", _numbered(end="\r").encode()),
+        ("t.csv", _numbered(end="\n\n").encode()),
+        ("t.TSV", _numbered("\t").encode()),
+        (
+            "t.jsonl",
+            "".join(f'{{"text": "第{row}行", "label": {row % 2}}}\r\n' for row in range(40)).encode(),
+        ),
+        ("t.csv", _numbered().replace("第7行,y", "第7行,y,").encode()),
+        ("t.csv", _numbered().replace("text,label", "text,label,label").encode()),
+        ("t.csv", _numbered().replace("第7行", '"第7行').encode()),
+        ("t.jsonl", b'{"text": "a", "label": 1}\n[1]\n'),
+    ],
+)
+def test_tables_are_read_as_training_reads_them(name, content, tmp_path):
+    """The same rows, or the same line about what is wrong."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    try:
+        builder = Table(data_dir=str(path), cache_dir=str(tmp_path / "cache"))
+    except ValueError as error:
+        with pytest.raises(InputError, match=re.escape(str(error))):
+            load_tables(str(path), text_column="text", label_column="label")
+        return
+    builder.download_and_prepare()
+    corpus = load_tables(str(path), text_column="text", label_column="label")
+    assert sorted(corpus.contents) == sorted(text for split in builder.as_dataset().values() for text in split["text"])
+    assert len(corpus.contents) == 40 and list(corpus.notes) == builder.notes
 
 
 def test_the_page_escapes_what_the_corpus_says(frame, tmp_path):
