@@ -228,26 +228,32 @@ def sweeps(directory: Path) -> None:
 
 
 def processes(directory: Path) -> None:
-    """The same command twice, with two processes: the second time there is nothing to do."""
-    flags = "--num_train_epochs 2"
-    for name in ("first", "second"):
-        argv = [RECIPE, *FLAGS.split(), *flags.split(), "--data_dir", str(directory / "rows.csv")]
-        argv += ["--output_dir", str(directory / "whole"), "--resume_from_checkpoint", "auto"]
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
+    """Two processes: `whole`, then the same command again, which has nothing to do; and `killed` inside an epoch."""
+    two_processes(directory / "whole", "first", 0)
+    shutil.copytree(directory / "whole", directory / "before")
+    two_processes(directory / "whole", "second", 0)
+    two_processes(directory / "killed", "killed", signal.SIGKILL, kill_at=5)
+    two_processes(directory / "killed", "resumed", 0)
 
-        def run(rank, argv=argv, port=port):
-            os.environ |= {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-            sys.argv = argv
-            runpy.run_path(RECIPE, run_name="__main__")
 
-        children = [start(lambda rank=rank: run(rank), directory / f"{name}_{rank}.log") for rank in "01"]
-        for child in children:
-            expect(os.waitpid(child, 0)[1], 0, name)
-        if name == "first":
-            shutil.copytree(directory / "whole", directory / "before")
+def two_processes(output_dir: Path, name: str, status: int, kill_at: int | None = None) -> None:
+    argv = [RECIPE, *FLAGS.split(), "--num_train_epochs", "2", "--data_dir", str(output_dir.parent / "rows.csv")]
+    argv += ["--output_dir", str(output_dir), "--resume_from_checkpoint", "auto"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+
+    def run(rank):
+        os.environ |= {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        if kill_at is not None:
+            _patch(DefaultFlowCallback, "on_step_end", lambda state: state.global_step == kill_at)
+        sys.argv = argv
+        runpy.run_path(RECIPE, run_name="__main__")
+
+    children = [start(lambda rank=rank: run(rank), output_dir.parent / f"{name}_{rank}.log") for rank in "01"]
+    for child in children:
+        expect(os.waitpid(child, 0)[1], status, name)
 
 
 SCENARIOS = {

@@ -238,6 +238,11 @@ def _check_together(arguments: SharedArguments, values: dict) -> None:
         )
     if arguments.early_stopping_patience is not None and values["eval_strategy"] == "no":
         raise InputError("--early_stopping_patience counts evaluations, and --eval_strategy no makes none: drop one")
+    if values.get("enable_jit_checkpoint"):
+        raise InputError(
+            "--enable_jit_checkpoint ends training as if it were over: leave it out, a run that is killed at any point "
+            "goes on with --resume_from_checkpoint auto"
+        )
     if values.get("push_to_hub"):
         _check_push(arguments, values)
 

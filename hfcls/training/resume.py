@@ -17,16 +17,15 @@ logger = logging.getLogger(__name__)
 
 FILE = "setup.json"
 
-# Flags that may change on the way: where things lie and how they are shown, how fast rows are read and evaluated, and
-# what the fingerprint of the corpus says better. All others decide the weights; --num_train_epochs too, through the
-# learning rate's course.
+# Flags that may change on the way: where things are written and how they are shown, how fast rows are read and
+# evaluated. All others decide the weights, --num_train_epochs through the learning rate's course, or what is measured.
 MAY_CHANGE = re.compile(
-    r"output_dir|resume_from_checkpoint|data_dir|max_(train|eval|test)_samples|evaluate_only|use_cpu|do_.*|debug|"
-    r"hub_.*|push_to_hub|trackio_.*|report_to|run_name|project|disable_tqdm|log_.*|logging_.*|skip_memory_metrics|"
+    r"output_dir|resume_from_checkpoint|use_cpu|do_.*|debug|hub_.*|push_to_hub|trackio_.*|report_to|run_name|project|"
+    r"disable_tqdm|log_.*|logging_.*|skip_memory_metrics|torch_empty_cache_steps|"
     r"save_total_limit|save_on_each_node|local_rank|ddp_.*|per_device_eval_batch_size|eval_accumulation_steps|"
     r"dataloader_(num_workers|pin_memory|persistent_workers|prefetch_factor|multiprocessing_context)"
 )
-FILES = ("vocab", "embeddings", "embedding_model", "model_name_or_path")  # may lie elsewhere
+FILES = ("data_dir", "vocab", "embeddings", "embedding_model", "model_name_or_path")  # may lie elsewhere
 
 
 def begin(arguments, training_args, corpus: dict) -> None:

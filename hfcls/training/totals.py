@@ -15,7 +15,7 @@ class RunTotals(TrainerCallback, ExportableState):
     Attributes:
         seconds: of training up to the checkpoint that this process went on from.
         steps: optimizer steps up to there.
-        loss: the sum of their losses, in a run of several processes those of the main one.
+        loss: the sum of their losses, the mean over all processes; of steps after the last log, the main one's.
     """
 
     def __init__(self):
@@ -27,12 +27,13 @@ class RunTotals(TrainerCallback, ExportableState):
     def _begin(self) -> None:
         self._begun = time.monotonic()
         self._steps = 0
-        self._loss = 0.0
-        self._not_read = 0.0  # losses since the last log, still on their device
+        self._logged_steps = 0
+        self._logged_loss = 0.0
+        self._loss = 0.0  # since the last log, still on its device
 
     def add(self, loss: torch.Tensor) -> None:
         """Counts the loss of one batch, divided by the batches of a step."""
-        self._not_read = self._not_read + loss.detach()
+        self._loss = self._loss + loss.detach()
 
     def on_train_begin(self, args, state, control, **kwargs):
         self._begin()
@@ -42,15 +43,16 @@ class RunTotals(TrainerCallback, ExportableState):
     def on_step_end(self, args, state, control, **kwargs):
         self._steps += 1
 
-    def on_log(self, args, state, control, **kwargs):
-        self._loss += float(self._not_read)  # the device has just been waited for
-        self._not_read = 0.0
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if "loss" in logs:
+            self._logged_loss += logs["loss"] * (self._steps - self._logged_steps)
+            self._logged_steps, self._loss = self._steps, 0.0
 
     def state(self) -> dict:
         totals = {
             "seconds": self.seconds + time.monotonic() - self._begun,
             "steps": self.steps + self._steps,
-            "loss": self.loss + self._loss + float(self._not_read),
+            "loss": self.loss + self._logged_loss + float(self._loss),
         }
         return {"args": {}, "attributes": totals}
 

@@ -93,6 +93,7 @@ def test_bf16_where_the_cpu_computes_in_it(tmp_path, monkeypatch, capability, ex
         ("--resume_from_checkpoint nowhere", "nowhere: not a checkpoint"),
         ("--eval_strategy sometimes", "sometimes"),
         ("--eval_strategy no --early_stopping_patience 2", "counts evaluations, and --eval_strategy no makes none"),
+        ("--enable_jit_checkpoint", "--enable_jit_checkpoint ends training as if it were over: leave it out"),
         ("--early_stopping_patience 0", "--early_stopping_patience 0: give a number of at least 1"),
         ("--push_to_hub --hub_model_id a/b --num_folds 3", "--num_folds makes several models"),
         ("--evaluate_only m --num_folds 3", "--num_folds: give at least 2, and no --evaluate_only"),

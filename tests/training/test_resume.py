@@ -74,7 +74,7 @@ def without_losses(entry: dict) -> dict:
 
 
 def assert_same_run(resumed: Path, whole: Path) -> None:
-    """The same weights, epochs, curves, scores and answers; the losses of training too, whatever was killed."""
+    """The same weights, epochs, curves, scores and answers, and the mean of all losses."""
     assert same_weights(resumed, whole)
     states = [read(folder / "trainer_state.json") for folder in (resumed, whole)]
     for name in ("global_step", "epoch", "num_train_epochs", "best_metric", "best_global_step"):
@@ -178,6 +178,12 @@ def test_sweep(recipes):
     assert (folder / "killed" / "comparison.html").is_file()
 
 
+def test_two_processes(recipes):
+    folder = scenario(recipes, "processes")
+    assert (folder / "resumed_0.log").read_text().count("computing in float32, 2 process(es)") == 1
+    assert_same_run(folder / "killed", folder / "whole")
+
+
 # What a checkpoint was made with is compared with the flags and the data.
 
 
@@ -220,6 +226,7 @@ def refused(capsys) -> str:
         ("--optimizer sgd", "--optimizer None (now sgd)"),
         ("--max_length 5 --truncation tail", "--max_length auto (now 5), --truncation head (now tail)"),
         ("--embedding_dim 16", "--embedding_dim 8 (now 16)"),
+        ("--max_train_samples 50", "--max_train_samples None (now 50)"),
         ("--early_stopping_patience 2", "--early_stopping_patience 9 (now 2)"),
     ],
 )
@@ -238,6 +245,16 @@ def test_other_flags_of_a_finished_run_are_refused(recipes, tmp_path, monkeypatc
     assert "--learning_rate 0.01 (now 0.005)" in refused(capsys)
     assert resume(tmp_path, monkeypatch, "--logging_steps 99 --save_total_limit 5 --per_device_eval_batch_size 3") == 0
     assert "finished before, nothing to do" in capsys.readouterr().out
+
+
+def test_from_a_checkpoint_of_another_folder(recipes, unfinished, monkeypatch, capsys):
+    folder = scenario(recipes, "best")
+    made = Path(last_complete_checkpoint(unfinished / "out"))
+    moved = made.parent.rename(unfinished / "moved")
+    assert resume(unfinished, monkeypatch, f"--resume_from_checkpoint {moved / made.name} --seed 7") == 2
+    assert "moved: was begun with --seed 42 (now 7)" in refused(capsys)
+    assert resume(unfinished, monkeypatch, f"--resume_from_checkpoint {moved / made.name}") == 0
+    assert_same_run(unfinished / "out", folder / "whole")
 
 
 def edit(path: Path, change) -> None:
