@@ -1,6 +1,7 @@
 """A data set of the Hub as a folder of Parquet files, which the builder `Table` reads like anyone's own."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,11 +9,10 @@ import datasets
 
 from hfcls.data.prepare import Prepared, prepare
 from hfcls.data.table import Table
+from hfcls.data.table_files import SPLIT_OF
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
-
-SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,19 @@ class HubTable:
         Raises:
             InputError: it cannot be fetched or read.
         """
-        prepared = prepare(Table, str(fetch_table(self.name)), title=self.name, language=self.language, **options)
-        return replace(prepared, source=self.name)
+        notes: list[str] = []
+        folder = str(fetch_table(self.name, notes.append))
+        for line in notes:
+            logger.warning("%s", line)
+        prepared = prepare(Table, folder, title=self.name, language=self.language, **options)
+        return replace(prepared, source=self.name, notes=[*notes, *prepared.notes])
 
 
-def fetch_table(name: str) -> Path:
+def fetch_table(name: str, note: Callable[[str], None]) -> Path:
     """Downloads `name` (NAMESPACE/NAME, or NAMESPACE/NAME:CONFIG) and returns the folder with a file for each split.
 
     Class numbers become the names that the data set gives them. Splits other than train, validation and test are left
-    out. Code that a data set brings is never run: `datasets` no longer does.
+    out; `note` takes a line about each. Code that a data set brings is never run: `datasets` no longer does.
 
     Raises:
         InputError: it is not there, there is no network, or it has no training split.
@@ -50,11 +54,12 @@ def fetch_table(name: str) -> Path:
             f"--dataset {name}: cannot be loaded ({reason}). Without a network: set HF_ENDPOINT to a mirror, or give "
             f"downloaded files as --data_dir"
         ) from error
-    splits = {SPLITS[split]: rows for split, rows in found.items() if split in SPLITS}
+    splits = {SPLIT_OF[split]: rows for split, rows in found.items() if split in SPLIT_OF}
     if "train" not in splits:
         raise InputError(f"--dataset {name}: has the splits {', '.join(found)}, none of them train: give its files")
-    for split in set(found) - set(SPLITS):
-        logger.warning("%s: the split %s is left out", name, split)
+    for split in found:
+        if split not in SPLIT_OF:
+            note(f"{name}: the split {split} is left out")
     folder = Path(datasets.config.HF_DATASETS_CACHE, "hfcls_tables", splits["train"]._fingerprint)
     for split, rows in splits.items():
         file = folder / f"{split}.parquet"

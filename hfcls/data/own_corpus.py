@@ -14,7 +14,7 @@ from hfcls.data.builder import CorpusBuilder, fingerprint
 from hfcls.data.files import digest
 from hfcls.data.prepare import Prepared
 from hfcls.data.table import draw
-from hfcls.data.table_files import SPLITS
+from hfcls.data.table_files import SPLIT_OF, SPLITS
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def complete_splits(splits: datasets.DatasetDict, path: str) -> tuple[datasets.D
     Raises:
         InputError: no training rows, or columns that do not fit; `path` is for the message.
     """
-    names = {given: split for split, known in SPLITS.items() for given in known} | {UNLABELLED: UNLABELLED}
+    names = SPLIT_OF | {UNLABELLED: UNLABELLED}
     found, given_as = {}, {}
     for given, rows in splits.items():
         if given in names and len(rows):

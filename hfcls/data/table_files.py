@@ -12,9 +12,10 @@ import pyarrow.parquet
 
 from .files import GB18030, UTF_8, csv_records, csv_write, excel_records, find_encoding, json_object, numbered_lines
 
-__all__ = ["FORMATS", "SPLITS", "cell_text", "find_files", "read_records", "write_records"]
+__all__ = ["FORMATS", "SPLITS", "SPLIT_OF", "cell_text", "find_files", "read_records", "write_records"]
 
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
 
 _Records = tuple[list[str], list[tuple[int, dict]]]  # columns; line and cells of every row
 _Note = Callable[[str], None]

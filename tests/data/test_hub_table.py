@@ -34,10 +34,11 @@ def published(tmp_path, monkeypatch):
     return "someone/reviews"
 
 
-def test_numbers_become_names_and_splits_stay(published, caplog):
-    folder = fetch_table(published)
+def test_numbers_become_names_and_splits_stay(published):
+    notes = []
+    folder = fetch_table(published, notes.append)
     assert sorted(file.name for file in folder.iterdir()) == ["test.parquet", "train.parquet"]
-    assert "the split unsupervised is left out" in caplog.text
+    assert notes == [f"{published}: the split unsupervised is left out"]
     builder = Table(data_dir=str(folder), text_column="review", label_column="kind")
     builder.download_and_prepare()
     splits = builder.as_dataset()
@@ -53,10 +54,12 @@ def test_recipe(published, tmp_path, monkeypatch):
     flags = f"--dataset {published} --text_column review --label_column kind --tokens word"
     flags += " --architecture ngram_linear --per_device_train_batch_size 16"
     assert run(recipe, flags, tmp_path / "out", monkeypatch)["test_accuracy"] > 0.9
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["data"]["name"] == published
+    data = json.loads((tmp_path / "out" / "run.json").read_text())["data"]
+    assert (data["name"], data["source"]) == (published, published)
+    assert f"{published}: the split unsupervised is left out" in data["notes"]
 
 
 def test_without_a_network(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="--dataset nobody/nothing: cannot be loaded .* set HF_ENDPOINT to a mirror"):
-        fetch_table("nobody/nothing")
+        fetch_table("nobody/nothing", print)

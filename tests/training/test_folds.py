@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from hfcls.data.thucnews import THUCNews
 from hfcls.errors import InputError
 from hfcls.report.run import load_run
-from hfcls.training.folds import parts
+from hfcls.training.folds import _write_out_of_fold, parts
 from tests.text.test_baselines import run
 
 FLAGS = "--architecture ngram_linear --num_folds 3 --num_train_epochs 1 --max_train_samples 240"
@@ -114,3 +114,19 @@ def test_what_does_not_go_together(flags, message, tmp_path, monkeypatch, capsys
         run("thucnews_rnn.py", f"--architecture ngram_linear {flags}", tmp_path / "out", monkeypatch)
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+def test_documents_of_any_length_are_put_together(tmp_path):
+    """The module `csv` takes 128 KiB for the longest cell unless it is told otherwise."""
+    folders = [tmp_path / "fold_1", tmp_path / "fold_2"]
+    for folder in folders:
+        folder.mkdir()
+        with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([["text", "label", "prediction", "a", "b"], ["x" * 300_000, "a", "b", 0.4, 0.6]])
+    csv.field_size_limit(2**17)
+    _write_out_of_fold(tmp_path / "out_of_fold.csv", folders)
+    csv.field_size_limit(2**20)
+    assert [(row[0], len(row[1])) for row in rows_of(tmp_path / "out_of_fold.csv")[1:]] == [
+        ("1", 300_000),
+        ("2", 300_000),
+    ]
