@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./run.sh                  the main job on the embedded sample, with a small BERT from scratch: needs no network but the package index
-# ./run.sh <task> [flags]   any recipe of recipes/, one process for each visible GPU
+# ./run.sh <task> [flags]   any recipe of recipes/ (or path/my_recipe.py), one process for each visible GPU
 # ./run.sh test [flags]     the tests
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -34,21 +34,22 @@ visible_gpus() {
 }
 
 launch() {
-  local task=$1
+  local task=$1 recipe=recipes/$1.py
   shift
-  if [ ! -f "recipes/$task.py" ]; then
+  case $task in *.py) recipe=$task ;; esac
+  if [ ! -f "$recipe" ]; then
     echo "error: no recipe $task; there are: $(cd recipes && ls -- *.py | sed 's/\.py$//' | tr '\n' ' ')" >&2
     exit 2
   fi
   case " $* " in
-    *" --help "* | *" -h "*) exec "$venv/bin/python" "recipes/$task.py" --help ;;
+    *" --help "* | *" -h "*) exec "$venv/bin/python" "$recipe" --help ;;
   esac
   local gpus processes
   gpus=$(visible_gpus)
   processes=$((gpus > 1 ? gpus : 1))
   local flags=(--quiet --num_machines 1 --num_processes "$processes" --mixed_precision no --dynamo_backend no)
   [ "$processes" -gt 1 ] && flags+=(--multi_gpu)
-  exec "$venv/bin/accelerate" launch "${flags[@]}" "recipes/$task.py" "$@"
+  exec "$venv/bin/accelerate" launch "${flags[@]}" "$recipe" "$@"
 }
 
 install

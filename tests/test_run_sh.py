@@ -81,6 +81,15 @@ def test_quick_start_runs_the_main_job_on_the_sample(checkout):
     assert "recipes/thucnews_bert.py --from_scratch tiny --output_dir outputs/quickstart-" in call
 
 
+def test_a_recipe_of_ones_own_is_named_by_its_path(checkout):
+    run(checkout, "test")
+    (checkout / "mine").mkdir()
+    (checkout / "mine" / "my_recipe.py").write_text("")
+    _, (call,) = run(checkout, "mine/my_recipe.py", "--seed", "1")
+    assert "no mine/my_recipe.py --seed 1 " in call
+    assert run(checkout, "mine/absent.py")[0].stderr.startswith("error: no recipe mine/absent.py; there are: ")
+
+
 def test_unknown_task_and_old_python(checkout):
     run(checkout, "test")
     result, _ = run(checkout, "thucnews_brt")

@@ -277,7 +277,7 @@ def _hardware_defaults(given: dict) -> dict:
 
 
 def _print_help(arguments_class, task: str, description: str, defaults: Callable) -> None:
-    print(f"usage: accelerate launch recipes/{task}.py [flags]\n\n{description}\n\nflags of this recipe:")
+    print(f"usage: accelerate launch {sys.argv[0]} [flags]\n\n{description}\n\nflags of this recipe:")
     recipe_defaults = defaults(argparse.Namespace(**{f.name: None for f in fields(arguments_class)}))
     for f in fields(arguments_class):
         default = recipe_defaults.get(f.name, None if f.default is MISSING else f.default)
