@@ -147,6 +147,8 @@ def test_a_recipe_of_ones_own(outputs):
     folder, _ = outputs
     assert read_json(folder / "folds" / "all_results.json")["fold_accuracy_mean"] > 0.9
     assert (folder / "folds" / "fold_2" / "my_model.py").is_file()
+    card = (folder / "folds" / "fold_2" / "README.md").read_text(encoding="utf-8").replace("\\", "")
+    assert "my_corpus.py" in card and str(folder.parent) not in card  # though the recipe names it by its whole path
     sizes = {read_json(run / "config.json")["hidden_size"] for run in (folder / "sweep").glob("hidden_size=*")}
     assert sizes == {16, 32}
     assert (folder / "sweep" / "comparison.html").is_file()

@@ -101,7 +101,8 @@ def complete_splits(splits: datasets.DatasetDict, path: str) -> tuple[datasets.D
             if names[given] in found:
                 raise InputError(f"{path}: {given_as[names[given]]} and {given} are the same split; keep one of them")
             found[names[given]], given_as[names[given]] = rows, given
-    notes = [f"{path}: the split {given} is left out" for given in splits if given not in names]
+    file = Path(path).name  # notes are shown in report and card, where its folder is nobody's business
+    notes = [f"{file}: the split {given} is left out" for given in splits if given not in names]
     if "train" not in found:
         raise InputError(f"{path}: no rows in a split train (there are {', '.join(splits) or 'no splits'}); add some")
     for split, rows in found.items():
@@ -109,7 +110,7 @@ def complete_splits(splits: datasets.DatasetDict, path: str) -> tuple[datasets.D
         found[split] = rows.select_columns([name for name in COLUMNS if name in rows.column_names])
     missing = [split for split in SPLITS if split not in found]
     if missing:
-        notes.append(f"{path}: no split {' nor '.join(missing)}: a tenth of train is drawn for each, class by class")
+        notes.append(f"{file}: no split {' nor '.join(missing)}: a tenth of train is drawn for each, class by class")
         try:
             drawn = draw(_rows_to_draw(found["train"]), ["train", *missing], SEED, path, notes.append)
         except ValueError as error:
