@@ -163,7 +163,7 @@ def build_model(
         model = LabelSimilarityForSequenceClassification(config)
     elif encoder is not None:
         model = CardFusionForSequenceClassification(CardFusionConfig(text_config=encoder.config, **shared))
-        model.text.encoder.load_state_dict(encoder.state_dict(), strict=False)  # all but a pooler
+        model.text.encoder.load_state_dict(encoder.state_dict(), strict=False)  # it has no pooler
         fit_prior(model, shares)
     else:
         num_features = len(count_features(train.cards)[0])

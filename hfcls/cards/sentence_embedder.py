@@ -58,7 +58,9 @@ class SentenceEmbedder:
         return self.model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False).astype(np.float32)
 
     def cached(self, texts: Sequence[str]) -> np.ndarray:
-        """As a call, with a progress bar; from the cache of `datasets` where the same texts were embedded before."""
+        """Embeddings (texts, size) float32, with a progress bar; from the cache of `datasets` if these texts were
+        embedded before.
+        """
         key = Hasher.hash([self.fingerprint, list(texts)])
         cache = Path(datasets.config.HF_DATASETS_CACHE) / "hfcls_embeddings"
         cache.mkdir(parents=True, exist_ok=True)

@@ -1,21 +1,25 @@
 """Temperature scaling: probabilities that mean what they say (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from hfcls.metrics import label_sets as multi_label
-from hfcls.metrics import one_label as metrics
+from hfcls.metrics.one_label import cross_entropy
 
 LOWEST, HIGHEST = 0.05, 20.0  # temperatures
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature, from `LOWEST` to `HIGHEST`, that gives `labels` the greatest likelihood.
+def fit_temperature(
+    logits: np.ndarray, labels: np.ndarray, loss: Callable[[np.ndarray, np.ndarray], float] = cross_entropy
+) -> float:
+    """The temperature, from `LOWEST` to `HIGHEST`, by which logits are to be divided for the least loss.
 
-    `labels` is (rows,), or (rows, classes) of zeros and ones. Rows of `logits` (rows, classes) that are not finite are
-    left out.
+    Args:
+        logits: (rows, classes). Rows that are not finite are left out; without any other, the temperature is 1.
+        labels: (rows,), or whatever `loss` takes.
+        loss: of labels and logits: the mean negative log-likelihood, `Target.loss`.
     """
-    loss = metrics.cross_entropy if labels.ndim == 1 else multi_label.loss
     finite = np.isfinite(logits).all(axis=1)
     logits, labels = logits[finite].astype(np.float64), labels[finite]
     if len(labels) == 0:

@@ -46,7 +46,17 @@ def bootstrap_intervals(
         raise ValueError(f"need equally many labels and predictions, at least one: {labels.shape}, {predictions.shape}")
     if labels.min() < 0 or predictions.min() < -1 or max(labels.max(), predictions.max()) >= num_classes:
         raise ValueError(f"labels must lie in [0, {num_classes}) and predictions in [-1, {num_classes})")
+    tail = (1 - level) / 2
+    return {
+        name: tuple(float(bound) for bound in np.quantile(values, [tail, 1 - tail]))
+        for name, values in _resampled_scores(labels, predictions, num_classes, resamples, seed).items()
+    }
 
+
+def _resampled_scores(
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int, resamples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Accuracy and macro F1 of as many resamples of the rows as `resamples` says, (resamples,) each."""
     # Both scores see the rows only through the confusion matrix. Drawing N rows with replacement and counting them into
     # its cells is, by definition, one multinomial draw of N over the cells with probabilities count / N: the same
     # distribution as resampling rows, at the cost of the occupied cells. Missing predictions are column num_classes.
@@ -57,22 +67,17 @@ def bootstrap_intervals(
     true_of, predicted_of = _indicator(true_class, num_classes), _indicator(predicted_class, width)[:, :num_classes]
 
     generator = np.random.default_rng(seed)
-    scores = {"accuracy": [], "f1": []}
+    accuracy, f1 = [], []
     for start in range(0, resamples, 256):  # bounds the memory for hundreds of classes
         size = min(256, resamples - start)
         drawn = generator.multinomial(labels.size, counts / labels.size, size=size).astype(float)  # (size, cells)
         hits = drawn[:, hit] @ true_of[hit]  # (size, num_classes), as the next two
         support, predicted = drawn @ true_of, drawn @ predicted_of
         present = support > 0
-        f1 = np.divide(2 * hits, support + predicted, out=np.zeros_like(hits), where=present)
-        scores["accuracy"].append(hits.sum(axis=1) / labels.size)
-        scores["f1"].append(f1.sum(axis=1) / present.sum(axis=1))
-
-    tail = (1 - level) / 2
-    return {
-        name: tuple(float(bound) for bound in np.quantile(np.concatenate(values), [tail, 1 - tail]))
-        for name, values in scores.items()
-    }
+        class_f1 = np.divide(2 * hits, support + predicted, out=np.zeros_like(hits), where=present)
+        accuracy.append(hits.sum(axis=1) / labels.size)
+        f1.append(class_f1.sum(axis=1) / present.sum(axis=1))
+    return {"accuracy": np.concatenate(accuracy), "f1": np.concatenate(f1)}
 
 
 def _indicator(classes: np.ndarray, width: int) -> np.ndarray:

@@ -114,7 +114,7 @@ class LabelSets:
         return hot
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """As the function of this name: (rows, labels) float32 of `logits` (rows, labels)."""
+        """The sigmoid of `logits` (rows, labels) as float32; 0.5 where they are not finite."""
         return probabilities(logits)
 
     def loss(self, labels: np.ndarray, logits: np.ndarray) -> float:

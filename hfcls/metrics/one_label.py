@@ -92,7 +92,7 @@ class OneLabel:
         return np.asarray(split["label"], dtype=np.int64)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """As the function of this name: (rows, classes) float32 of `logits` (rows, classes)."""
+        """The softmax of `logits` (rows, classes) as float32; uniform where they are not finite."""
         return probabilities(logits)
 
     def loss(self, labels: np.ndarray, logits: np.ndarray) -> float:

@@ -82,7 +82,7 @@ class NgramLogits(nn.Module):
         self.register_buffer("class_scale", torch.ones(config.num_labels))
 
     def weighted_bag(self, ngrams: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `NgramBag`, each field weighted: cards with all fields have length 1."""
+        """What `NgramBag` gives, (B, L) twice, each field weighted: cards with all fields have length 1."""
         rows, values = self.bag(ngrams, counts)
         shares = values.new_tensor([*self.field_weights, 0.0])
         fields = (ngrams >> FIELD_BITS).clamp(max=len(shares) - 1)

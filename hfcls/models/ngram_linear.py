@@ -213,9 +213,9 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-def _add_up(parts: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+def _add_up(counted: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
     """Pairs of hashes (N,) and counts (N, columns) → distinct hashes, sorted, and the sums of their counts."""
-    hashes, counts = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    hashes, counts = (torch.cat(tensors) for tensors in zip(*counted, strict=True))
     hashes, rows = hashes.unique(return_inverse=True)
     return hashes, counts.new_zeros(len(hashes), counts.shape[1]).index_add_(0, rows, counts)
 

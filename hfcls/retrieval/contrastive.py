@@ -39,10 +39,10 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, rows):
-        parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, rows.contiguous())
+        of_processes = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        dist.all_gather(of_processes, rows.contiguous())
         ctx.own = slice(dist.get_rank() * len(rows), (dist.get_rank() + 1) * len(rows))
-        return torch.cat(parts)
+        return torch.cat(of_processes)
 
     @staticmethod
     def backward(ctx, gradient):

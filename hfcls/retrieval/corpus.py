@@ -73,7 +73,7 @@ class RetrievalSplit:
         """Makes sure that all pictures begin as pictures do; that they are whole is seen when they are decoded.
 
         Raises:
-            InputError: as `decode`.
+            InputError: one is no picture; the message names file, line and id.
         """
         for row in self.images:
             pictures.check(io.BytesIO(row["image"]), self._where(row["id"], row["line"]))

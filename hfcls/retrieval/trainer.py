@@ -48,7 +48,7 @@ class RetrievalTrainer(ClassifierTrainer):
 
     Args:
         relations: of the training pairs, `RetrievalSplit.worded`.
-        contrastive_accumulation: parts of a batch.
+        contrastive_accumulation: chunks of a batch, each of which goes through the model at once.
         options: as `ClassifierTrainer` takes them; `eval_dataset` is a `Pool`.
 
     Raises:
@@ -81,10 +81,10 @@ class RetrievalTrainer(ClassifierTrainer):
             return super().training_step(model, inputs, num_items_in_batch)
         model.train()
         image_rows, wordings = (gather(inputs[name]) for name in RELATED)
-        parts = _split(_model_inputs(inputs), self.contrastive_accumulation)
+        chunks = _split(_model_inputs(inputs), self.contrastive_accumulation)
         before = RandomState(self.args.device)
         with torch.no_grad():
-            features = [_features(model, part) for part in parts]
+            features = [_features(model, chunk) for chunk in chunks]
 
         leaves = [torch.cat(tower).requires_grad_() for tower in zip(*features, strict=True)]
         scale = self._logit_scale().detach().requires_grad_()
@@ -93,15 +93,15 @@ class RetrievalTrainer(ClassifierTrainer):
 
         gradients = list(zip(*(leaf.grad.split([len(f[0]) for f in features]) for leaf in leaves), strict=True))
         before.restore()  # so that the second pass drops and masks what the first did
-        for number, (part, gradient) in enumerate(zip(parts, gradients, strict=True), 1):
-            last = number == len(parts)
+        for number, (chunk, gradient) in enumerate(zip(chunks, gradients, strict=True), 1):
+            last = number == len(chunks)
             with nullcontext() if last else self.accelerator.no_sync(model):
-                towers = _features(model, part)
+                towers = _features(model, chunk)
                 # Its gradient is that of the whole loss through these rows.
-                stand_in = sum((tower * given).sum() for tower, given in zip(towers, gradient, strict=True))
+                surrogate = sum((tower * given).sum() for tower, given in zip(towers, gradient, strict=True))
                 if last:
-                    stand_in = stand_in + self._logit_scale() * scale.grad
-                self.accelerator.backward(stand_in)
+                    surrogate = surrogate + self._logit_scale() * scale.grad
+                self.accelerator.backward(surrogate)
         loss = loss.detach() / self.current_gradient_accumulation_steps
         self.totals.add(loss)
         return loss
@@ -187,7 +187,7 @@ def _features(model, inputs: dict) -> tuple[torch.Tensor, torch.Tensor]:
     return outputs.image_embeds.float(), outputs.text_embeds.float()
 
 
-def _split(inputs: dict[str, torch.Tensor], parts: int) -> list[dict[str, torch.Tensor]]:
-    rows = -(-len(inputs["pixel_values"]) // parts)
+def _split(inputs: dict[str, torch.Tensor], chunks: int) -> list[dict[str, torch.Tensor]]:
+    rows = -(-len(inputs["pixel_values"]) // chunks)
     columns = {name: tensor.split(rows) for name, tensor in inputs.items()}
-    return [dict(zip(columns, part, strict=True)) for part in zip(*columns.values(), strict=True)]
+    return [dict(zip(columns, chunk, strict=True)) for chunk in zip(*columns.values(), strict=True)]

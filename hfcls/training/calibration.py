@@ -10,6 +10,7 @@ import torch
 from hfcls.errors import InputError
 from hfcls.metrics import label_sets as multi_label
 from hfcls.metrics.calibration import fit_temperature
+from hfcls.metrics.target import Target
 
 
 def scale_logits(model, temperature: float) -> None:
@@ -59,10 +60,10 @@ def check_scalable(model, batch: dict) -> None:
         )
 
 
-def calibrate(trainer, rows) -> float:
+def calibrate(trainer, rows, target: Target) -> float:
     """Fits the temperature on `rows`, scales the logits of the model by it, notes it in the config, and returns it."""
     evaluated = trainer.predict(rows)
-    temperature = fit_temperature(evaluated.predictions, evaluated.label_ids)
+    temperature = fit_temperature(evaluated.predictions, evaluated.label_ids, target.loss)
     scale_logits(trainer.model, temperature)
     trainer.model.config.calibrated_temperature = temperature
     return temperature

@@ -93,7 +93,7 @@ class ClassifierSetup(Setup):
         trainer.use_full_precision()
         if not arguments.calibrate:
             return
-        temperature = calibrate(trainer, self.rows.validation)
+        temperature = calibrate(trainer, self.rows.validation, self.target)
         logger.info("calibrated: temperature %.3f, fitted on validation", temperature)
         if isinstance(self.target, LabelSets):
             choose_thresholds(trainer, self.rows.validation)
