@@ -47,21 +47,22 @@ def _register(model_class: type[PreTrainedModel], path: Path) -> None:
         raise InputError(f"--architecture {path}: hfcls may put a file of that name beside the weights: rename yours")
     where = f"{path}: {model_class.__name__}"
     config_class = model_class.config_class
-    if not (isinstance(config_class, type) and issubclass(config_class, PreTrainedConfig)):
-        raise InputError(f"{where} has no config: write `config_class = …` in it, a PreTrainedConfig")
+    own = isinstance(config_class, type) and issubclass(config_class, PreTrainedConfig)
+    if not own or config_class.__module__ != model_class.__module__:
+        # With a config of transformers, whoever reloads it without this file would get the model of transformers.
+        raise InputError(f"{where} has no config of its own: write a PreTrainedConfig, and `config: ThatConfig` in it")
+    kind = config_class.model_type
+    if not kind or kind in taken or kind in CONFIG_MAPPING_NAMES:
+        raise InputError(
+            f"{path}: {config_class.__name__}.model_type is {kind!r}, which is {'taken' if kind else 'no name'}: "
+            f"give it one of its own"
+        )
     inputs = inspect.signature(model_class.forward).parameters
     for argument in INPUTS:
         if argument not in inputs:
             raise InputError(f"{where}.forward takes no {argument}: it gets {', '.join(INPUTS)}")
-    if config_class.__module__ == model_class.__module__:
-        kind = config_class.model_type
-        if not kind or kind in taken or kind in CONFIG_MAPPING_NAMES:
-            raise InputError(
-                f"{path}: {config_class.__name__}.model_type is {kind!r}, which is {'taken' if kind else 'no name'}: "
-                f"give it one of its own"
-            )
-        AutoConfig.register(kind, config_class, exist_ok=True)
-        config_class.register_for_auto_class()
+    AutoConfig.register(kind, config_class, exist_ok=True)
+    config_class.register_for_auto_class()
     AutoModelForSequenceClassification.register(config_class, model_class, exist_ok=True)
     model_class.register_for_auto_class("AutoModelForSequenceClassification")
     foreign = sorted(set(get_imports(path)) - INSTALLED - sys.stdlib_module_names)
@@ -83,6 +84,7 @@ def check_outputs(model: PreTrainedModel, batch: dict[str, torch.Tensor], name: 
     path = own_code.path_of(name)
     with errors_of(name), torch.no_grad(), torch.random.fork_rng(devices=[]):
         outputs = model.eval()(**batch)
+        model.train()
     found = {key: getattr(outputs, key, None) for key in ("loss", "logits")}
     for key, value in found.items():
         if not isinstance(value, torch.Tensor):

@@ -119,7 +119,12 @@ def test_vectors_that_fit_nowhere(build, tmp_path):
 
 FAULTS = {
     "no_model": ("x = 1", "no class in it is a PreTrainedModel"),
-    "no_config": (MODEL.replace("config: MineConfig", "config_class = None"), "write `config_class = …` in it"),
+    "no_config": (MODEL.replace("config: MineConfig", "config_class = None"), "has no config of its own"),
+    "no_own_config": (
+        MODEL.replace("config: MineConfig", "config: BertConfig").replace("import PreT", "import BertConfig, PreT"),
+        "MineForSequenceClassification has no config of its own: write a PreTrainedConfig",
+    ),
+    "config_as_text": (MODEL.replace("config: MineConfig", "config: 'MineConfig'"), "has no config of its own"),
     "no_name": (MODEL.replace('    model_type = "mine"\n', ""), "model_type is '', which is no name"),
     "name_taken": (MODEL.replace('"mine"', '"bert"'), "model_type is 'bert', which is taken"),
     "no_mask": (MODEL.replace("attention_mask=None, ", ""), "forward takes no attention_mask"),
