@@ -9,6 +9,7 @@ import sys
 
 from hfcls.audit.command import add_check
 from hfcls.errors import InputError, one_line_errors
+from hfcls.terminal import print_lines, printable, shortened
 
 SWEEP_FLAGS = """
 Every other flag goes to the recipe. Values separated by commas span a grid, the last flag changing fastest:
@@ -35,13 +36,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> None:
     """Runs one verb: exit code 2 and one line for what the user got wrong, 1 if runs of a sweep failed."""
-    argv = sys.argv[1:] if argv is None else argv
-    try:
-        with one_line_errors():
-            code = _run(argv)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        code = 130
+    with one_line_errors(go_on="the same command goes on from here"):
+        code = _run(sys.argv[1:] if argv is None else argv)
     sys.exit(code)
 
 
@@ -122,12 +118,13 @@ def _predict(options: argparse.Namespace) -> int:
     from hfcls.inference.prediction import load_classifier, predict_file, predict_texts
 
     if texts is not None and texts.encoding != "utf-8":
-        print(f"{options.input}: read as {texts.encoding.upper()}; the output is UTF-8", file=sys.stderr)
+        print_lines(f"{options.input}: read as {texts.encoding.upper()}; the output is UTF-8", file=sys.stderr)
     classifier = load_classifier(options.model, options.trust_remote_code)
     if texts is None:
         for text, answers in zip(options.texts, predict_texts(classifier, options.texts), strict=True):
             width = 14 if classifier.thresholds is None else 0  # several labels make no column
-            print(", ".join(f"{label:<{width}} {share:.4f}" for label, share in answers) or "–", text, sep="  ")
+            line = ", ".join(f"{printable(shortened(label, 60)):<{width}} {share:.4f}" for label, share in answers)
+            print_lines(f"{line or '–'}  {printable(text)}")
         return 0
     rows = predict_file(
         classifier,
@@ -136,7 +133,7 @@ def _predict(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         all_probabilities=options.all_probabilities,
     )
-    print(f"{options.output}: {rows:,} rows")
+    print_lines(f"{options.output}: {rows:,} rows")
     return 0
 
 
@@ -152,7 +149,7 @@ def _push(options: argparse.Namespace) -> int:
 
     files_to_push(options.folder)  # that there is something to push is known before a repository is created
     repo_id = check_hub(options.repo, private=options.private)
-    print(f"pushed to {push_folder(options.folder, repo_id)}")
+    print_lines(f"pushed to {push_folder(options.folder, repo_id)}")
     return 0
 
 
@@ -198,8 +195,8 @@ def _compare(options: argparse.Namespace) -> int:
 
     page, tables = write_comparison(options.runs, options.output)
     if options.markdown:
-        print(tables + "\n")
-    print(f"comparison: {page}")
+        print_lines(tables + "\n")
+    print_lines(f"comparison: {page}")
     return 0
 
 
@@ -213,7 +210,7 @@ def _add_convert_cn_clip(verbs) -> None:
 def _convert_cn_clip(options: argparse.Namespace) -> int:
     from hfcls.retrieval.cn_clip import convert
 
-    print(f"converted: {convert(options.source, options.target, options.vocab)}")
+    print_lines(f"converted: {convert(options.source, options.target, options.vocab)}")
     return 0
 
 
@@ -231,7 +228,7 @@ def _cards(options: argparse.Namespace) -> int:
     disable_progress_bars()  # one for each of a thousand small files
     if options.limit < 1:
         raise InputError(f"--limit {options.limit}: give at least 1")
-    print(f"{options.output}: {download_cards(options.limit, options.output):,} datasets")
+    print_lines(f"{options.output}: {download_cards(options.limit, options.output):,} datasets")
     return 0
 
 
@@ -243,7 +240,7 @@ def _add_report(verbs) -> None:
 def _report(options: argparse.Namespace) -> int:
     from hfcls.report import write_report
 
-    print(f"report: {write_report(options.run_folder)}")
+    print_lines(f"report: {write_report(options.run_folder)}")
     return 0
 
 

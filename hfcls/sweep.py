@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.runs import record, results
+from hfcls.terminal import print_lines
 from hfcls.training.resume import is_finished
 
 LAUNCHER = [sys.executable, "-m", "accelerate.commands.launch"]  # of this environment, whatever PATH says
@@ -93,7 +94,7 @@ def run_sweep(
         _check_same_command(run, _as_typed(command))
     if dry_run:
         for run, command in zip(runs, commands, strict=True):
-            print("# finished: " * is_finished(run.folder) + _as_typed(command))
+            print_lines("# finished: " * is_finished(run.folder) + _as_typed(command))
         return 0
 
     failed = []
@@ -105,7 +106,7 @@ def run_sweep(
                 shutil.rmtree(checkpoint)
     _compare([run.folder for run in runs if run not in failed], output_dir)
     if failed:
-        print(f"failed: {', '.join(run.name for run in failed)}")
+        print_lines(f"failed: {', '.join(run.name for run in failed)}")
     return len(failed)
 
 
@@ -119,15 +120,15 @@ def launch_flags(num_processes: int) -> list[str]:
 def _run_once(title: str, run: PlannedRun, command: list[str]) -> bool:
     """Runs what has not finished before and says how it went; returns whether there is a finished run now."""
     if is_finished(run.folder):
-        print(f"{title}: finished before, {_validation(run.folder)}", flush=True)
+        print_lines(f"{title}: finished before, {_validation(run.folder)}")
         return True
-    print(f"{title}: running", flush=True)
+    print_lines(f"{title}: running")
     begun = time.monotonic()
     problem = _run(run, command)
     if problem is None:
-        print(f"{title}: {_validation(run.folder)} after {time.monotonic() - begun:.0f} s", flush=True)
+        print_lines(f"{title}: {_validation(run.folder)} after {time.monotonic() - begun:.0f} s")
     else:
-        print(f"{title}: failed, {problem}", flush=True)
+        print_lines(f"{title}: failed, {problem}")
     return problem is None
 
 
@@ -138,8 +139,8 @@ def _compare(finished: list[Path], output_dir: str) -> None:
     from hfcls.report import write_comparison
 
     page, tables = write_comparison(finished, Path(output_dir, "comparison.html"))
-    print(f"\n{tables}\n")
-    print(f"comparison: {page}")
+    print_lines(f"\n{tables}\n")
+    print_lines(f"comparison: {page}")
 
 
 def _group(words: list[str]) -> dict[str, list[str]]:
@@ -188,7 +189,8 @@ def _run(run: PlannedRun, command: list[str]) -> str | None:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "TQDM_DISABLE": "1"},  # a log file is no terminal
+            # A log file is no terminal, and is UTF-8 whatever the terminal's encoding.
+            env={**os.environ, "TQDM_DISABLE": "1", "PYTHONIOENCODING": "utf-8"},
             start_new_session=True,
         )
         with _ended_with_this_process(process):
@@ -202,8 +204,7 @@ def _run(run: PlannedRun, command: list[str]) -> str | None:
 
 @contextmanager
 def _ended_with_this_process(process: subprocess.Popen) -> Iterator[None]:
-    """Ends the launcher and what it started when the block is left early, by Ctrl-C or SIGTERM."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Ends the launcher and what it started when the block is left early: Ctrl-C and SIGTERM are exceptions here."""
     try:
         yield
     finally:
@@ -214,7 +215,6 @@ def _ended_with_this_process(process: subprocess.Popen) -> Iterator[None]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        signal.signal(signal.SIGTERM, before)
 
 
 def _validation(folder: Path) -> str:

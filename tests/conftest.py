@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 import pytest
 
@@ -16,3 +17,11 @@ def collection_of_new_objects_only():
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_stays():
+    """A command that is interrupted leaves the next Ctrl-C to the system; pytest goes on after it."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)

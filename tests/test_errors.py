@@ -1,5 +1,7 @@
 """What a user sees of an InputError: one line of its own, and exit code 2."""
 
+import signal
+
 import pytest
 from tqdm import tqdm
 
@@ -35,3 +37,23 @@ def test_debugging_shows_the_traceback(monkeypatch):
     monkeypatch.setenv("HFCLS_DEBUG", "1")
     with pytest.raises(InputError, match="torn"), one_line_errors():
         raise InputError("torn")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_is_one_line_that_says_how_to_go_on(number, code, capsys, monkeypatch):
+    monkeypatch.delenv("HFCLS_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        signal.raise_signal(number)
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # the next one ends the program without a traceback
+    assert end.value.code == code
+    assert capsys.readouterr().err == (
+        "interrupted: the same command with --resume_from_checkpoint auto goes on from the last checkpoint\n"
+    )
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_of_several_processes_one_speaks(capsys, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit), one_line_errors():
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == ""

@@ -22,7 +22,7 @@ FLOORS = [
     ["pages"],
     ["training.setup"],  # so that everything above may be typed with it
     ["data", "models", "metrics"],
-    ["own_code", "environment", "errors"],
+    ["own_code", "environment", "errors", "terminal"],
 ]
 FOUNDATIONS = ("data", "models", "metrics")  # that do not know each other either
 ALONE = ("models",)  # files that are copied beside weights

@@ -221,7 +221,7 @@ def test_the_command_by_accelerate_itself_and_its_end(tmp_path):
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 143
     assert errors == "interrupted: the same command goes on from here\n"
     recipe = Path("/proc", pid.read_text(), "stat")
     while recipe.exists() and ") Z " not in recipe.read_text():

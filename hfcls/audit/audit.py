@@ -17,6 +17,7 @@ from hfcls.audit.suspicious import find_suspicious_labels
 from hfcls.audit.texts import find_unfit_texts
 from hfcls.data.repetition import keys, objects
 from hfcls.errors import InputError
+from hfcls.terminal import printable, shortened
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ def summary(done: Audit) -> str:
     """A line for the corpus, one for each finding, one for what was looked for in vain."""
     corpus = done.corpus
     rows = ", ".join(f"{count:,} {split}" for split, count in corpus.splits.items())
-    lines = [f"{corpus.source}: {rows} rows, {len(corpus.classes)} classes"]
+    lines = [f"{printable(corpus.source)}: {rows} rows, {len(corpus.classes)} classes"]
     # Lengths are worth a line even where none is extreme, groups where no split tears one apart.
     told = [finding for finding in done.findings if finding.found or finding.plots or len(finding.rows)]
-    lines += [f"  {finding.name:<15} {finding.summary}" for finding in told]
+    lines += [f"  {finding.name:<15} {printable(shortened(finding.summary))}" for finding in told]
     sound = [finding.name for finding in done.findings if finding not in told]
     lines += [f"  {'nothing found':<15} {', '.join(sound)}"] if sound else []
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from hfcls import own_code
 from hfcls.audit.names import FINDINGS
 from hfcls.data.corpora import CORPORA, corpus_names
 from hfcls.errors import InputError
+from hfcls.terminal import print_lines
 
 SUMMARY = "look at the data before training on it"
 
@@ -74,18 +75,18 @@ def _check(options: argparse.Namespace) -> int:
             group_column=options.group_column,
         )
     done = audit(corpus)
-    print(summary(done))
+    print_lines(summary(done))
     page = write_page(done, options.output)
-    print(f"page: {page}, for machines: {write_json(done, Path(options.output).with_suffix('.json'))}")
+    print_lines(f"page: {page}, for machines: {write_json(done, Path(options.output).with_suffix('.json'))}")
     if options.write_clean is not None:
         from hfcls.audit.clean import write_clean
 
         dropped = write_clean(done, left_out, options.write_clean)
         rows = ", ".join(f"{count:,} {split}" for split, count in dropped.items())
-        print(f"clean: {options.write_clean}, without {rows} rows ({', '.join(left_out)})")
+        print_lines(f"clean: {options.write_clean}, without {rows} rows ({', '.join(left_out)})")
     found = [finding.name for finding in done.findings if finding.found and finding.name in fatal]
     if found:
-        print(f"failed on {', '.join(found)}", file=sys.stderr)
+        print_lines(f"failed on {', '.join(found)}", file=sys.stderr)
     return 1 if found else 0
 
 

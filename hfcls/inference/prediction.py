@@ -25,6 +25,7 @@ from hfcls.errors import InputError
 from hfcls.inference.loading import check_whole, longest_input, register_models, tokenizer_class
 from hfcls.inference.text_files import AnswerFile, TextFile
 from hfcls.models.truncation import Truncation
+from hfcls.terminal import print_lines
 
 BATCH_SIZE = 64
 TOKENS_PER_ROW = 128  # rows longer than this on average make a batch of fewer rows
@@ -199,7 +200,7 @@ def predict_file(
     with AnswerFile(output, [*texts.columns, *added]) as answers:
         rows = iter(texts)
         if answers.skip_answered(rows):
-            print(f"{output} has {answers.rows:,} rows already: going on after them", file=sys.stderr)
+            print_lines(f"{output} has {answers.rows:,} rows already: going on after them", file=sys.stderr)
         with tqdm(total=texts.size, initial=texts.bytes_read, unit="B", unit_scale=True, disable=None) as bar:
             for window in _windows(rows, texts.text):
                 share = (texts.bytes_read - bar.n) / len(window)

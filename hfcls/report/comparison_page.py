@@ -7,7 +7,7 @@ from hfcls.pages.figures import shade_paths
 from hfcls.pages.templates import duration, environment
 from hfcls.report.comparison import Compared, Comparison
 from hfcls.report.comparison_figures import common, curves, whiskers
-from hfcls.report.comparison_tables import cost_texts, printable, score_text, seed_table, table, value_text, verdict
+from hfcls.report.comparison_tables import cost_texts, score_text, seed_table, table, value_text, verdict
 from hfcls.report.ranking import Criterion
 
 METRICS = {"accuracy": "test accuracy", "f1": "test macro F1", "roc_auc": "test ROC-AUC"}
@@ -71,7 +71,7 @@ def markdown(comparison: Comparison) -> str:
                 *cost_texts(one, duration),
             ]
         )
-    return printable("\n\n".join([table(lines), *seed_table(comparison, METRICS), verdict(comparison)]))
+    return "\n\n".join([table(lines), *seed_table(comparison, METRICS), verdict(comparison)])
 
 
 def p_text(one: Compared, chosen: Compared) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from hfcls.report.differences import SeedGroup
 from hfcls.runs.results import metric_title
+from hfcls.terminal import printable
 
 
 def repeated(comparison) -> list[SeedGroup]:
@@ -83,11 +84,9 @@ def _mean_text(mean: tuple[float, float | None] | None) -> str:
 
 def table(lines: list[list[str]]) -> str:
     """A Markdown table, the first line its header."""
-    escaped = [[" ".join(cell.split()).replace("\\", "\\\\").replace("|", "\\|") for cell in line] for line in lines]
-    header, *rows = escaped
+
+    def escaped(cell: str) -> str:
+        return printable(" ".join(cell.split())).replace("\\", "\\\\").replace("|", "\\|")
+
+    header, *rows = [[escaped(cell) for cell in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *rows])
-
-
-def printable(text: str) -> str:
-    """Without what would move the cursor of a terminal."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hfcls.pages.templates import duration, environment
 from hfcls.report.comparison_figures import common, curves, whiskers
-from hfcls.report.comparison_tables import cost_texts, printable, score_text, seed_table, table, value_text, verdict
+from hfcls.report.comparison_tables import cost_texts, score_text, seed_table, table, value_text, verdict
 from hfcls.report.retrieval_comparison import METRICS, RetrievalComparison
 
 _TITLES = [
@@ -46,4 +46,4 @@ def markdown(comparison: RetrievalComparison) -> str:
         ranked = [score_text(one.validation)] if validation else []
         lines.append([one.name, *ranked, *map(value_text, one.settings.values()), *scores, *cost_texts(one, duration)])
     runs = f"Recall on {comparison.split}\n\n{table(lines)}"
-    return printable("\n\n".join([runs, *seed_table(comparison, _NAMED), verdict(comparison)]))
+    return "\n\n".join([runs, *seed_table(comparison, _NAMED), verdict(comparison)])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from hfcls.errors import InputError
+from hfcls.terminal import print_lines
 
 # Defaults that every recipe shares, where they differ from TrainingArguments' own; each with its reason.
 SHARED_DEFAULTS = {
@@ -277,17 +278,17 @@ def _hardware_defaults(given: dict) -> dict:
 
 
 def _print_help(arguments_class, task: str, description: str, defaults: Callable) -> None:
-    print(f"usage: accelerate launch {sys.argv[0]} [flags]\n\n{description}\n\nflags of this recipe:")
+    print_lines(f"usage: accelerate launch {sys.argv[0]} [flags]\n\n{description}\n\nflags of this recipe:")
     recipe_defaults = defaults(argparse.Namespace(**{f.name: None for f in fields(arguments_class)}))
     for f in fields(arguments_class):
         default = recipe_defaults.get(f.name, None if f.default is MISSING else f.default)
         choices = getattr(f.type, "__args__", ()) if "Literal" in str(f.type) else ()
         names = [str(c) for choice in choices for c in getattr(choice, "__args__", (choice,)) if c is not type(None)]
         text = f.metadata["help"] + (f" One of {', '.join(names)}." if names else "")
-        print(f"  --{f.name:<28} {text}" + (f" [{default}]" if default is not None else ""))
+        print_lines(f"  --{f.name:<28} {text}" + (f" [{default}]" if default is not None else ""))
     shown = {"output_dir": f"outputs/{task}", **SHARED_DEFAULTS, **recipe_defaults}
-    print("\nflags of TrainingArguments, with this recipe's defaults:")
+    print_lines("\nflags of TrainingArguments, with this recipe's defaults:")
     for name in ["output_dir", "resume_from_checkpoint", *COMMON_FLAGS]:
         note = " (auto: the last complete checkpoint)" if name == "resume_from_checkpoint" else ""
-        print(f"  --{name}{note}" + (f" [{shown[name]}]" if name in shown else ""))
-    print(f"\nand all the others: {TRAINING_ARGUMENTS_URL}")
+        print_lines(f"  --{name}{note}" + (f" [{shown[name]}]" if name in shown else ""))
+    print_lines(f"\nand all the others: {TRAINING_ARGUMENTS_URL}")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hfcls.errors import InputError
+from hfcls.terminal import print_lines
 from hfcls.training import resume
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def end_if_finished(arguments, training_args) -> None:
     resume.check_same(output_dir, resume.flags_of(arguments, training_args))
     if training_args.process_index == 0:
         push = "; push it with `hfcls push`" if training_args.push_to_hub else ""
-        print(f"{output_dir}: finished before, nothing to do{push}; report: {output_dir / 'report.html'}")
+        print_lines(f"{output_dir}: finished before, nothing to do{push}; report: {output_dir / 'report.html'}")
     sys.exit(0)
 
 

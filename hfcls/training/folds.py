@@ -21,6 +21,7 @@ from hfcls.runs.predictions import NAME as PREDICTIONS
 from hfcls.runs.predictions import write_predictions, write_submission
 from hfcls.runs.record import Fold, read_record, write_record
 from hfcls.runs.results import read_results, write_results
+from hfcls.terminal import print_lines
 from hfcls.training import fingerprint, resume
 from hfcls.training import run as training
 from hfcls.training.arguments import RecipeArguments
@@ -166,11 +167,11 @@ def _summarise(build, corpus, arguments, training_args, folders: list[Path], tas
     write_report(output_dir)
     resume.finish(output_dir)
 
-    print(f"\n{len(folders)} folds: on the rows held out, and the mean of their probabilities on the test rows")
+    print_lines(f"\n{len(folders)} folds: on the rows held out, and the mean of their probabilities on the test rows")
     for name in SCORES:
         mean, sd = of_folds[f"fold_{name}_mean"], of_folds[f"fold_{name}_sd"]
-        print(f"  {name:<10} {mean:.4f} ± {sd:.4f}   {of_test[f'test_{name}']:.4f}")
-    print(f"report: {output_dir / 'report.html'}")
+        print_lines(f"  {name:<10} {mean:.4f} ± {sd:.4f}   {of_test[f'test_{name}']:.4f}")
+    print_lines(f"report: {output_dir / 'report.html'}")
 
 
 def _write_out_of_fold(path: Path, folders: list[Path]) -> None:

@@ -14,6 +14,7 @@ from hfcls.runs import hub
 from hfcls.runs.card import write_model_card
 from hfcls.runs.record import write_record
 from hfcls.runs.results import write_results
+from hfcls.terminal import PrintableFormatter, print_lines, printable, shortened
 from hfcls.training import fingerprint, resume
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.checkpoints import full_disk_said
@@ -30,7 +31,9 @@ def start(training_args: TrainingArguments) -> None:
         InputError: `--push_to_hub` would fail.
     """
     package = logging.getLogger("hfcls")
-    package.handlers = [logging.StreamHandler()]  # not added to those of an earlier start, whose stream may be gone
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter())
+    package.handlers = [handler]  # not added to those of an earlier start, whose stream may be gone
     main_process = training_args.process_index == 0
     package.setLevel(logging.INFO if main_process else logging.ERROR)
     if not main_process:
@@ -79,9 +82,9 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
     _print_results(setup, results)
     if training_args.push_to_hub:
         address = hub.push_folder(output_dir, training_args.hub_model_id, token=training_args.hub_token)
-        print(f"pushed to {address}")
+        print_lines(f"pushed to {address}")
     _print_examples(setup, arguments.evaluate_only or str(output_dir))
-    print(f"report: {output_dir / 'report.html'}")
+    print_lines(f"report: {output_dir / 'report.html'}")
 
 
 def _train(trainer, setup: Setup, arguments: SharedArguments, training_args: TrainingArguments) -> dict:
@@ -111,17 +114,17 @@ def _print_results(setup: Setup, results: dict) -> None:
     names = [name for name in (*setup.target.printed, *setup.further_metrics) if f"test_{name}" in results]
     if not names:
         return
-    print("\ntest results")
+    print_lines("\ntest results")
     width = max(map(len, names))
     for name in names:
-        print(f"  {name:<{width}} {results[f'test_{name}']:.4f}")
+        print_lines(f"  {name:<{width}} {results[f'test_{name}']:.4f}")
 
 
 def _print_examples(setup: Setup, saved: str) -> None:
     """A few test rows, classified by the model as it was saved, reloaded as a user would."""
     examples = setup.classify_examples(saved)
     if examples:
-        print(f"reloaded from {saved}")
+        print_lines(f"reloaded from {saved}")
     for name, answer in examples:
-        shortened = name if len(name) <= 60 else f"{name[:60]}…"
-        print(f"  {answer['label']:<14} {answer['score']:.3f}  {' '.join(shortened.split())}")
+        label = printable(shortened(answer["label"], 60))
+        print_lines(f"  {label:<14} {answer['score']:.3f}  {printable(shortened(' '.join(name.split()), 60))}")

@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM in a recipe, in fresh processes: one line, the exit code of a shell, and nothing lost."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).parents[2]
+FLAGS = "--architecture text_cnn --embedding_dim 8 --tokens word --num_train_epochs 2 --use_cpu --bf16 False"
+
+# Ends the process by `numbers` when `name` is opened for writing for the second time.
+INTERRUPTED = """
+import os, runpy, sys
+name, numbers, *argv = sys.argv[1:]
+opened = []
+def hook(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(name) and "w" in (arguments[1] or ""):
+        opened.append(name)
+        if len(opened) == 2:
+            for number in numbers.split(","):
+                os.kill(os.getpid(), int(number))
+sys.addaudithook(hook)
+sys.argv = argv
+runpy.run_path(argv[0], run_name="__main__")
+"""
+
+
+def _recipe(folder: Path, *more: str, interrupted: tuple[str, str] = ("nothing", "")):
+    command = [sys.executable, "-c", INTERRUPTED, *interrupted, "recipes/text_classification.py", *FLAGS.split()]
+    command += ["--data_dir", str(folder.parent / "rows.csv"), "--output_dir", str(folder), *more]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("interrupted")
+    rows = [f"{'ab'[number % 2] * 2} {'pqrst'[number % 5] * 2},{'ab'[number % 2]}" for number in range(60)]
+    (folder / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_twice_while_a_checkpoint_is_written(folder):
+    """SIGINT and SIGTERM at once: the second one comes while the first one ends the program."""
+    done = _recipe(folder / "interrupted", interrupted=("trainer_state.json", "2,15"))
+    assert done.returncode in (130, 143), done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "interrupted: the same command with --resume_from_checkpoint auto goes on from the last checkpoint"
+    )
+    assert _recipe(folder / "interrupted", "--resume_from_checkpoint", "auto").returncode == 0
+    assert _recipe(folder / "whole").returncode == 0
+    weights, expected = (load_file(folder / name / "model.safetensors") for name in ("interrupted", "whole"))
+    assert all((weights[name] == expected[name]).all() for name in expected)
