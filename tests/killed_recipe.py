@@ -153,7 +153,6 @@ def older(directory: Path) -> None:
 
 END_POINTS = {
     "after_training": {"kill_after_training": True},
-    "before_predictions": {"kill_at_file": "predictions.csv"},
     "before_run": {"kill_at_file": "run.part"},
     "before_report": {"kill_at_file": "report.html"},
     "before_card": {"kill_at_file": "README.md"},

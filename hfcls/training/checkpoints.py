@@ -60,7 +60,13 @@ def checkpoint_to_resume(arguments, training_args) -> str | None:
     before = resume.folder_before(output_dir, None if checkpoint == "auto" else checkpoint)
     if before is not None:
         resume.check_same(before, resume.flags_of(arguments, training_args))
-    return last_complete_checkpoint(output_dir) if checkpoint == "auto" else checkpoint
+    checkpoint = last_complete_checkpoint(output_dir) if checkpoint == "auto" else checkpoint
+    if checkpoint is None or arguments.early_stopping_patience is None:
+        return checkpoint
+    # What a run of an older version was begun with is not known, and Trainer would fail at its next save.
+    if "EarlyStoppingCallback" not in trainer_state(Path(checkpoint)).get("stateful_callbacks", {}):
+        raise InputError(f"{checkpoint}: was made without --early_stopping_patience, so go on without it")
+    return checkpoint
 
 
 def last_complete_checkpoint(output_dir: Path) -> str | None:

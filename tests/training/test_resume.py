@@ -348,5 +348,13 @@ def test_the_best_checkpoint_is_gone(tmp_path):
     check_checkpoint(made)  # the folder was moved
 
 
+def test_early_stopping_is_not_added_on_the_way(recipes, tmp_path, monkeypatch, capsys):
+    shutil.copytree(scenario(recipes, "older") / "killed", tmp_path / "out")
+    for name in ("setup.json", "report.html"):
+        (tmp_path / "out" / name).unlink()
+    assert resume(tmp_path, monkeypatch) == 2
+    assert "checkpoint-12: was made without --early_stopping_patience" in refused(capsys)
+
+
 def test_nothing_to_resume(tmp_path):
     assert last_complete_checkpoint(tmp_path / "absent") is None
