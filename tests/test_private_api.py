@@ -11,10 +11,12 @@ import transformers
 
 PRIVATE = [
     (tqdm.tqdm, "_instances", "hfcls/errors.py", "tqdm 4.70"),
+    (transformers.Trainer, "_get_train_sampler", "hfcls/training/trainer.py", "transformers 5.23"),
 ]
 
 # Attributes that only live on instances, and code that one of ours stands in for: names that the source must hold.
 NAMED_IN = [
+    (transformers.Trainer.get_train_dataloader, "_get_train_sampler", "hfcls/training/trainer.py", "transformers 5.23"),
     (
         transformers.Trainer.training_step,
         "loss_is_scaled_for_ga current_gradient_accumulation_steps accelerator.backward",
