@@ -31,9 +31,9 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
     Raises:
         InputError: a vocabulary, vectors or a saved model cannot be read, or does not fit.
     """
+    if arguments.architecture is not None:
+        architecture(arguments.architecture)  # before anything takes time; and it is the code of a saved model
     if arguments.evaluate_only is not None:
-        if own_code.is_file(arguments.architecture or ""):
-            architecture(arguments.architecture)  # the code of the saved model
         return reload(arguments, training_args, corpus)
     tokenizer = build_tokenizer(arguments, corpus)
     rows, truncation = tokenize_corpus(
