@@ -9,13 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import datasets
 import pytest
 from safetensors.numpy import load_file
 
-from hfcls.errors import InputError
-from hfcls.training.checkpoints import check_checkpoint, is_complete, last_complete_checkpoint
-from hfcls.training.fingerprint import fingerprint
+from hfcls.training.checkpoints import last_complete_checkpoint
 from hfcls.training.resume import is_finished
 from tests import killed_recipe
 
@@ -281,80 +278,9 @@ def test_another_corpus_is_refused(unfinished, monkeypatch, capsys, change, mess
     assert all(part in line for part in message), line
 
 
-def test_fingerprint_is_of_the_content():
-    rows = datasets.Dataset.from_dict({"text": ["a", "b", "c"], "label": [0, 1, 1]})
-    again = datasets.concatenate_datasets([rows.select([0]), rows.select([1, 2])])
-    assert fingerprint(rows) == fingerprint(again) == fingerprint(rows.select([0, 1, 2]))
-    assert fingerprint(rows) != fingerprint(rows.select([0, 2, 1]))
-    assert fingerprint(rows) != fingerprint(rows.select([0, 1]))
-
-
-# Which checkpoint is gone on from.
-
-
-def checkpoint(folder: Path, step: int) -> Path:
-    made = folder / f"checkpoint-{step}"
-    made.mkdir()
-    for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
-        (made / name).touch()
-    (made / "trainer_state.json").write_text('{"global_step": 1}')
-    return made
-
-
-def test_half_written_checkpoint_is_passed_over_and_removed(tmp_path):
-    for step in (3, 6, 12):
-        checkpoint(tmp_path, step)
-    (tmp_path / "checkpoint-12" / "trainer_state.json").write_text('{"global_step": 1')
-    (tmp_path / "checkpoint-6" / "trainer_state.json").unlink()
-    (tmp_path / "checkpoint-best").mkdir()
-    assert not is_complete(tmp_path / "checkpoint-12")
-    assert last_complete_checkpoint(tmp_path) == str(tmp_path / "checkpoint-3")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-3", "checkpoint-best"]
-
-
-def test_a_process_that_had_not_written_its_random_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    (tmp_path / "setup.json").write_text('{"processes": 2}')
-    for step, ranks in ((3, (0, 1)), (6, (0,))):
-        made = checkpoint(tmp_path, step)
-        (made / "rng_state.pth").unlink()
-        for rank in ranks:
-            (made / f"rng_state_{rank}.pth").touch()
-    assert last_complete_checkpoint(tmp_path) == str(tmp_path / "checkpoint-3")
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(InputError, match=r"was written by 2 process\(es\), and this run has 4"):
-        last_complete_checkpoint(tmp_path)
-    assert (tmp_path / "checkpoint-3").is_dir()
-
-
-@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors"])
-def test_a_checkpoint_that_lacks_something_is_refused_and_kept(tmp_path, name):
-    made = checkpoint(tmp_path, 3)
-    (made / name).unlink()
-    said = {"rng_state.pth": "random state", "model.safetensors": "weights"}.get(name, name)
-    with pytest.raises(InputError, match=f"checkpoint-3: has no {said} .*start anew"):
-        last_complete_checkpoint(tmp_path)
-    with pytest.raises(InputError, match=f"checkpoint-3: has no {said} "):
-        check_checkpoint(made)
-    assert made.is_dir()
-
-
-def test_the_best_checkpoint_is_gone(tmp_path):
-    made = checkpoint(tmp_path, 6)
-    (made / "trainer_state.json").write_text('{"best_model_checkpoint": "elsewhere/checkpoint-3"}')
-    with pytest.raises(InputError, match="the best checkpoint so far, elsewhere/checkpoint-3, is gone"):
-        check_checkpoint(made)
-    checkpoint(tmp_path, 3)
-    check_checkpoint(made)  # the folder was moved
-
-
 def test_early_stopping_is_not_added_on_the_way(recipes, tmp_path, monkeypatch, capsys):
     shutil.copytree(scenario(recipes, "older") / "killed", tmp_path / "out")
     for name in ("setup.json", "report.html"):
         (tmp_path / "out" / name).unlink()
     assert resume(tmp_path, monkeypatch) == 2
     assert "checkpoint-12: was made without --early_stopping_patience" in refused(capsys)
-
-
-def test_nothing_to_resume(tmp_path):
-    assert last_complete_checkpoint(tmp_path / "absent") is None
