@@ -163,8 +163,8 @@ def test_resumed_inside_an_epoch_ends_in_the_same_weights(tmp_path, monkeypatch)
     run("mnist_cnn.py", flags, tmp_path / "out", monkeypatch)
     whole = load_file(tmp_path / "out" / "model.safetensors")
     checkpoint = tmp_path / "out" / "checkpoint-8"  # two steps into the second epoch of six
-    run("mnist_cnn.py", f"{flags} --resume_from_checkpoint {checkpoint}", tmp_path / "out", monkeypatch)
-    resumed = load_file(tmp_path / "out" / "model.safetensors")
+    run("mnist_cnn.py", f"{flags} --resume_from_checkpoint {checkpoint}", tmp_path / "resumed", monkeypatch)
+    resumed = load_file(tmp_path / "resumed" / "model.safetensors")
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, atol=0, rtol=0)
 
