@@ -6,6 +6,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, TrainingArguments
 
 from hfcls.cards.arguments import CardArguments
@@ -16,7 +17,8 @@ from hfcls.cards.sentence_embedder import SentenceEmbedder
 from hfcls.cards.statistics import count_features, fit_bag, fit_prior, fit_table, number_statistics
 from hfcls.data.corpora import CORPORA
 from hfcls.errors import InputError
-from hfcls.inference.loading import num_positions, register_models
+from hfcls.inference.load_report import log_differences
+from hfcls.inference.loading import loading_errors, num_positions, register_models
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.card_features import LSA, PAIR, CardFeatureExtractor, pad
 from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification
@@ -111,15 +113,12 @@ def _processor(
 
 
 def _pretrained_encoder(name_or_path: str, max_length: int):
-    try:
+    with loading_errors(name_or_path):
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-        encoder = AutoModel.from_pretrained(name_or_path, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder as "
-            f"--model_name_or_path, set HF_ENDPOINT to a mirror, or leave it out for a bag of n-grams"
-        ) from error
+        encoder, loading = AutoModel.from_pretrained(
+            name_or_path, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+        )
+    log_differences(name_or_path, encoder, loading)
     config = encoder.config
     if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
         raise InputError(f"{name_or_path}: is a {config.model_type}, no encoder of texts; give one such as BERT")

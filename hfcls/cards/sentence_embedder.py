@@ -12,6 +12,7 @@ from datasets.fingerprint import Hasher
 from huggingface_hub import errors, hf_hub_download, snapshot_download
 
 from hfcls.errors import InputError
+from hfcls.inference.load_report import quiet_loading
 from hfcls.runs.hub import EMBEDDING_MODEL
 
 
@@ -34,9 +35,11 @@ class SentenceEmbedder:
             raise InputError(f"{name_or_path} needs an extra: pip install 'hfcls[embeddings]'") from error
         try:
             _refuse_foreign_code(name_or_path, trust_remote_code)
-            self.model = SentenceTransformer(
-                name_or_path, device=None if device is None else str(device), trust_remote_code=trust_remote_code
-            )
+            with quiet_loading():
+                model = SentenceTransformer(
+                    name_or_path, device=None if device is None else str(device), trust_remote_code=trust_remote_code
+                )
+            self.model = model.float()  # in whatever it was saved: on a CPU, halves take minutes
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(

@@ -7,7 +7,9 @@ standard input.
 import copy
 import importlib
 import logging
+import pickle
 import pkgutil
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,6 +32,7 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 import hfcls.models
 from hfcls.errors import InputError
+from hfcls.inference.load_report import log_differences, quiet_loading
 from hfcls.models.jieba_tokenizer import JiebaTokenizer
 
 logger = logging.getLogger(__name__)
@@ -93,34 +96,47 @@ def load_chinese_clip(name_or_path: str) -> tuple[ChineseCLIPProcessor, ChineseC
             raise InputError(f"{name_or_path}: is a {kind}, not a Chinese-CLIP; give one, or a folder that holds one")
         image_processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-        model, loading = ChineseCLIPModel.from_pretrained(name_or_path, output_loading_info=True)
+        model, loading = ChineseCLIPModel.from_pretrained(name_or_path, dtype=torch.float32, output_loading_info=True)
         check_whole(name_or_path, loading["missing_keys"], "Chinese-CLIP")
         return ChineseCLIPProcessor(image_processor, tokenizer), model
 
 
 @contextmanager
 def loading_errors(name_or_path: str) -> Iterator[None]:
-    """Makes the models of this project known, and turns what loading raises in the block into one line.
+    """Makes the models of this project known, and turns what loading prints and raises in the block into one line.
 
     Raises:
-        InputError: the model is not there, cannot be read, brings code of its own, or there is no network.
+        InputError: the model is not there, cannot be read, brings code of its own, needs a package that is not
+            installed, or there is no network.
     """
     register_models()
     try:
-        yield
+        with quiet_loading():
+            yield
     except InputError:
         raise
-    except (OSError, ValueError, SafetensorError) as error:
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{name_or_path}: its weights (.bin) are torn, or hold code, which is not run: give a folder with "
+            "model.safetensors"
+        ) from error
+    except ImportError as error:
+        raise InputError(f"{name_or_path}: cannot be loaded, a package is missing: {_one_line(error)}") from error
+    except (OSError, ValueError, RuntimeError, EOFError, SafetensorError) as error:
         if "trust_remote_code" in str(error):
             raise InputError(
                 f"{name_or_path}: brings code of its own, which hfcls does not run: read it, then give its file as "
                 "--architecture FILE.py"
             ) from error
-        reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder as "
+            f"{name_or_path}: cannot be loaded ({_one_line(error)}). Without a network: give a downloaded folder as "
             f"--model_name_or_path, set HF_ENDPOINT to a mirror, or train with --from_scratch mini"
         ) from error
+
+
+def _one_line(error: Exception) -> str:
+    """What transformers writes over several lines, at most 300 characters of it."""
+    return textwrap.shorten(str(error), 300, placeholder="…") or type(error).__name__
 
 
 def num_positions(model: PreTrainedModel) -> int | None:
@@ -157,6 +173,8 @@ def check_whole(name_or_path: str, missing: set[str], kind: str = "trained class
 def load_model(auto_class: type, name_or_path: str, labels: list[str] | None = None) -> PreTrainedModel:
     """The classifier that was saved, or one of `labels` on top of the saved weights.
 
+    Its weights are float32 in whatever they were saved: Adam's steps are too small for a half, and end in NaN.
+
     Raises:
         InputError: weights are missing, or do not fit the config.
     """
@@ -167,6 +185,7 @@ def load_model(auto_class: type, name_or_path: str, labels: list[str] | None = N
     model, loading = auto_class.from_pretrained(
         name_or_path,
         config=config,
+        dtype=torch.float32,
         trust_remote_code=False,
         ignore_mismatched_sizes=True,  # a head for other classes; what else does not fit is refused below
         output_loading_info=True,
@@ -179,6 +198,7 @@ def load_model(auto_class: type, name_or_path: str, labels: list[str] | None = N
     if labels is None:
         check_whole(name_or_path, loading["missing_keys"])
         return model
+    log_differences(name_or_path, model, loading)
     if saved_labels != labels and not head & (loading["missing_keys"] | mismatched):
         # As many classes, but others: transformers keeps the head and puts the new names on it.
         fresh = type(model)(config).state_dict()

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -144,9 +145,9 @@ def load_classifier(name_or_path: str, trust_remote_code: bool = False) -> Class
     try:
         tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
         model, loading = AutoModelForSequenceClassification.from_pretrained(
-            name_or_path, trust_remote_code=trust_remote_code, output_loading_info=True
+            name_or_path, dtype=torch.float32, trust_remote_code=trust_remote_code, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, EOFError, UnpicklingError, SafetensorError) as error:
         raise InputError(_explain(name_or_path, error)) from error
     finally:
         logging.set_verbosity(verbosity)
@@ -286,6 +287,8 @@ def _fields(scores: np.ndarray, labels: list[str], thresholds: np.ndarray | None
 def _explain(name: str, error: Exception) -> str:
     if "trust_remote_code" in str(error):
         return f"{name}: brings code of its own: read it, and give --trust_remote_code if you trust it"
+    if isinstance(error, UnpicklingError):
+        return f"{name}: its weights (.bin) are torn, or hold code, which is not run: give one with model.safetensors"
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return (
         f"{name}: cannot be loaded ({reason}): name the folder of a sequence classifier or one of the Hub; without a "

@@ -7,6 +7,7 @@ from transformers import TrainingArguments
 
 from hfcls.training import optimization
 from hfcls.training.arguments import SharedArguments
+from hfcls.training.non_finite import StopWhereNotFinite
 
 
 def trainer_options(arguments: SharedArguments, training_args: TrainingArguments) -> dict:
@@ -14,7 +15,7 @@ def trainer_options(arguments: SharedArguments, training_args: TrainingArguments
     # Trainer's own push uploads training_args.bin, which holds the token and local paths: `run` pushes instead.
     trainer_args = copy.copy(training_args)
     trainer_args.push_to_hub, trainer_args.hub_token = False, None
-    callbacks = []
+    callbacks = [StopWhereNotFinite()]
     if arguments.early_stopping_patience is not None:
         callbacks.append(transformers.EarlyStoppingCallback(arguments.early_stopping_patience))
     optimizer = None

@@ -19,6 +19,7 @@ from hfcls.training import fingerprint, resume
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.checkpoints import full_disk_said
 from hfcls.training.describe import describe_run, precision
+from hfcls.training.non_finite import check_test_loss
 from hfcls.training.setup import Setup
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def start(training_args: TrainingArguments) -> None:
     package.setLevel(logging.INFO if main_process else logging.ERROR)
     if not main_process:
         datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()  # those of loading; the one of training is not among them
     transformers.set_seed(training_args.seed)
     computed = precision(training_args)
     where = "" if computed == "float32" else " (--bf16 False switches it off)"
@@ -63,6 +65,7 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
     with full_disk_said(output_dir):
         results = {} if arguments.evaluate_only else _train(trainer, setup, arguments, training_args)
         tested = setup.test(trainer, arguments)
+        check_test_loss(tested.metrics, arguments)
         results |= tested.metrics
         trainer.end()
         if training_args.process_index != 0:
