@@ -150,7 +150,8 @@ def parse(
         `(arguments, training_arguments)`: instances of `arguments_class` and of `transformers.TrainingArguments`.
 
     Raises:
-        InputError: a flag that does not exist or does not fit; an `--output_dir` that holds something already.
+        InputError: a flag that does not exist or does not fit; an `--output_dir` that holds something already, that
+            another run writes to, or that nothing can be written to.
     """
     argv = sys.argv[1:] if argv is None else argv
     if "--help" in argv or "-h" in argv:
@@ -159,6 +160,7 @@ def parse(
 
     from transformers import TrainingArguments
 
+    from hfcls.training import output_folder
     from hfcls.training.checkpoints import checkpoint_to_resume, end_if_finished
 
     given = _read(arguments_class, argv)
@@ -175,6 +177,7 @@ def parse(
         training_args = TrainingArguments(**training_values)
     except (ValueError, ImportError) as error:
         raise InputError(" ".join(str(error).split())) from error
+    output_folder.lock(training_args)
     end_if_finished(arguments, training_args)
     training_args.resume_from_checkpoint = checkpoint_to_resume(arguments, training_args)
     return arguments, training_args

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.terminal import print_lines
-from hfcls.training import resume
+from hfcls.training import output_folder, resume
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def checkpoint_to_resume(arguments, training_args) -> str | None:
     checkpoint = training_args.resume_from_checkpoint
     if checkpoint is None:
         is_main_process = training_args.process_index == 0  # the others may find what it has written
-        if is_main_process and output_dir.is_dir() and any(output_dir.iterdir()):
+        if is_main_process and any(path.name != output_folder.LOCK for path in output_dir.iterdir()):
             raise InputError(
                 f"{output_dir} is not empty: give another --output_dir, or --resume_from_checkpoint auto to go on there"
             )

@@ -15,7 +15,7 @@ from hfcls.runs.card import write_model_card
 from hfcls.runs.record import write_record
 from hfcls.runs.results import write_results
 from hfcls.terminal import PrintableFormatter, print_lines, printable, shortened
-from hfcls.training import fingerprint, resume
+from hfcls.training import fingerprint, output_folder, resume
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.checkpoints import full_disk_said
 from hfcls.training.describe import describe_run, precision
@@ -59,7 +59,9 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
     begun = time.monotonic()
     trainer = setup.build_trainer(arguments, training_args)
     output_dir = Path(training_args.output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
+    output_dir.mkdir(parents=True, exist_ok=True)  # of a fold
+    if arguments.evaluate_only is None:
+        output_folder.check_room(setup.model, training_args, arguments.optimizer)
     corpus = fingerprint.describe(setup.tables(), setup.target.names, setup.processor)
     resume.begin(arguments, training_args, corpus)
     with full_disk_said(output_dir):
