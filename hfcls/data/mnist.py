@@ -1,37 +1,41 @@
 """MNIST from its idx files or from tensors, scikit-learn's digits, or anyone's folder of pictures.
 
 The corpus: LeCun, Cortes, Burges, "The MNIST database of handwritten digits". This file needs `datasets` with Pillow,
-`builder.py`, `files.py` and `idx_files.py` beside it; torch for `.pth` files, scikit-learn for the embedded default.
+`builder.py`, `files.py`, `idx_files.py`, `tensor_files.py`, `picture_folders.py` and `picture_modes.py` beside it;
+torch for `.pth` files, scikit-learn for the embedded default.
 """
 
 import hashlib
 import os
-import pickle
 import random
 import shutil
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import datasets
 import numpy as np
 from PIL import Image
 
+from . import idx_files, picture_folders, picture_modes, tensor_files
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .files import digest
 from .idx_files import idx_pairs, is_idx, read_idx, write_idx
+from .picture_folders import PictureFile, find_pictures, note_hidden, visible
+from .picture_modes import RGBLoss
+from .tensor_files import TENSORS, read_tensors
 
 __all__ = ["MNIST", "MNISTConfig"]
 
 _DIGITS = [str(digit) for digit in range(10)]
 _SIDE = 28
-_TENSORS = ["train_data", "train_labels", "test_data", "test_labels"]
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # Of the pixels of MNIST's 10,000 test pictures, in their order.
 _MNIST_TEST = "b70ae312f9777b9f7603110bd42e5b1c"
 # What Pillow raises for files that are torn or worse.
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+_CODE = [__file__, idx_files.__file__, picture_folders.__file__, picture_modes.__file__, tensor_files.__file__]
 
 _Row = tuple[str, np.ndarray | str, str]  # id, picture or the path of one, class
 _Note = Callable[[str], None]
@@ -47,15 +51,23 @@ class MNISTConfig(CorpusConfig):
 
     seed: int = 42
     files: list[str] = field(init=False, repr=False)
+    pictures: list[PictureFile] = field(init=False, repr=False)
     names: list[str] = field(init=False, repr=False)
 
     def __post_init__(self):
         super().__post_init__()
-        self.files, self.names = [], _DIGITS
+        self.files, self.pictures, self.names = [], [], _DIGITS
         if self.data_dir is not None:
-            self.files, self.names = _find(os.path.normpath(self.data_dir), self.notes.append)
+            path, note = os.path.normpath(self.data_dir), self.notes.append
+            self.files = _find_arrays(path, note)
+            if not self.files:
+                self.pictures = find_pictures(path, note)
+                self.files = [picture.path for picture in self.pictures]
+                self.names = sorted({picture.label for picture in self.pictures})
+            elif is_idx(self.files[0]):
+                self.names = _idx_classes(self.files, note)
         contents = ((path.removeprefix(self.data_dir), digest(path)) for path in self.files)
-        self.fingerprint = fingerprint([__file__], contents)
+        self.fingerprint = fingerprint(_CODE, contents)
 
 
 class MNIST(CorpusBuilder):
@@ -63,15 +75,16 @@ class MNIST(CorpusBuilder):
 
     `MNIST(data_dir=PATH, seed=42)`: `PATH` is a folder with one of these, or one `.pth` file.
 
-    - idx files, `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the two of `t10k`, gzipped or not. One pair
-      alone is cut in order: four fifths to train, one to test.
+    - idx files, `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the two of `t10k`, gzipped or not, or those of
+      EMNIST. One pair alone is cut in order: four fifths to train, one to test. Labels above 9 make classes that are
+      called by their numbers.
     - `.pth` tensors `train_data`, `train_labels`, `test_data`, `test_labels`: one file with a dict of them, or four
       files. Pictures are (N, 28, 28), with or without an axis for the channel, uint8 or floats from 0 to 1.
-    - pictures of any size in `<class>/`, of which a fifth of each class is drawn for test; or in `train/<class>/` and
-      `test/<class>/`.
+    - pictures of any size in `<class>/`, or in `train/<class>/` and the same for validation and test.
 
-    Without `data_dir`: the 1,797 digits of scikit-learn, scaled to 28 × 28. Validation is a sixth of the training rows
-    of each class. An `id` names the file, and the row in it, counted from 0.
+    Without `data_dir`: the 1,797 digits of scikit-learn, scaled to 28 × 28. Where the files do not say it, test is a
+    fifth of each class, and validation a sixth of what is left. An `id` names the file, and the row in it, counted
+    from 0.
 
     Raises:
         ValueError: one line with file and what to do. The constructor raises it where no corpus is found,
@@ -79,7 +92,7 @@ class MNIST(CorpusBuilder):
             tensors, pictures that cannot be read, classes too small to be split.
     """
 
-    VERSION = datasets.Version("1.0.0")
+    VERSION = datasets.Version("1.1.0")
     BUILDER_CONFIG_CLASS = MNISTConfig
 
     def _info(self) -> datasets.DatasetInfo:
@@ -89,16 +102,18 @@ class MNIST(CorpusBuilder):
 
     def read(self, note: _Note) -> Reading:
         root, files, seed = self.config.data_dir, self.config.files, self.config.seed
-        if not files:
+        validation = None
+        if root is None:
             train, test = _draw(_sklearn_digits(), 5, seed, "scikit-learn's digits")
-        elif files[0].endswith((".pth", ".pt")):
-            train, test = _read_tensors(files)
+        elif self.config.pictures:
+            train, validation, test = _read_folders(os.path.normpath(root), self.config.pictures, seed, note)
         elif is_idx(files[0]):
-            train, test = _read_idx_files(files, note)
+            train, test = _read_idx_files(files, self.config.names, note)
         else:
-            train, test = _read_folders(os.path.normpath(root), files, seed)
-        title = "scikit-learn digits" if not files else _title(root, train, test)
-        train, validation = _draw(train, 6, seed, root)
+            train, test = (_rows(split, *arrays) for split, arrays in read_tensors(files).items())
+        title = "scikit-learn digits" if root is None else _title(root, train, test)
+        if not validation:
+            train, validation = _draw(train, 6, seed, root)
         splits = {"train": train, "validation": validation, "test": test}
         return Reading({split: {"rows": rows} for split, rows in splits.items()}, title)
 
@@ -120,42 +135,42 @@ class MNIST(CorpusBuilder):
             return
         for name, together in (("train", ("train", "validation")), ("t10k", ("test",))):
             images = [np.asarray(image) for split in together for image in chosen[split]["image"]]
-            labels = [label for split in together for label in chosen[split]["label"]]
+            labels = [int(self.config.names[label]) for split in together for label in chosen[split]["label"]]
             write_idx(os.path.join(folder, f"{name}-images-idx3-ubyte.gz"), np.array(images, dtype=np.uint8))
             write_idx(os.path.join(folder, f"{name}-labels-idx1-ubyte.gz"), np.array(labels, dtype=np.uint8))
 
 
-def _find(path: str, note: _Note) -> tuple[list[str], list[str]]:
-    """The files of the corpus in a fixed order, and the names of its classes."""
+def _find_arrays(path: str, note: _Note) -> list[str]:
+    """The idx files or the files of tensors at `path` in a fixed order; none in a folder of other files."""
     if os.path.isfile(path):
         if path.endswith((".pth", ".pt")):
-            return [path], _DIGITS
+            return [path]
         raise ValueError(f"{path}: not a folder and no .pth file; give the folder of the corpus")
     try:
-        entries = sorted(entry for entry in os.listdir(path) if not entry.startswith("."))
+        entries = visible(path)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}; give the folder of the corpus") from None
     idx = [f"{path}/{name}" for name in entries if is_idx(name)]
-    if idx:
-        return idx, _DIGITS
     tensors = [f"{path}/{name}" for name in entries if name.endswith((".pth", ".pt"))]
-    four = [f"{path}/{name}.pth" for name in _TENSORS]
+    if idx or tensors:
+        note_hidden(path, note)
+    if idx:
+        return idx
+    four = [f"{path}/{name}.pth" for name in TENSORS]
     if set(four) <= set(tensors):
-        return four, _DIGITS
-    if tensors:
-        if len(tensors) > 1:
-            raise ValueError(f"{path}: {len(tensors)} .pth files; name one of them, or the four {', '.join(_TENSORS)}")
-        return tensors, _DIGITS
+        return four
+    if len(tensors) > 1:
+        raise ValueError(f"{path}: {len(tensors)} .pth files; name one of them, or the four {', '.join(TENSORS)}")
+    return tensors
 
-    folders = [name for name in entries if os.path.isdir(f"{path}/{name}")]
-    parts = ["train/", "test/"] if {"train", "test"} <= set(folders) else [""]
-    names = sorted({name for part in parts for name in _folders(f"{path}/{part}")})
-    if len(names) < 2:
-        raise ValueError(f"{path}: no corpus; expected idx files, .pth tensors, or a folder of pictures for each class")
-    files = [file for part in parts for name in names for file in _pictures(f"{path}/{part}{name}", note)]
-    if not files:
-        raise ValueError(f"{path}: no pictures in its folders {', '.join(names[:10])}; known are {' '.join(_PICTURES)}")
-    return files, names
+
+def _idx_classes(files: list[str], note: _Note) -> list[str]:
+    """The ten digits; or, where labels exceed 9 as those of EMNIST do, the numbers that occur."""
+    labels = np.unique(np.concatenate([read_idx(pair["labels"], 1) for pair in idx_pairs(files).values()]))
+    if labels.max() <= 9:
+        return _DIGITS
+    note(f"{os.path.dirname(files[0])}: labels from {labels.min()} to {labels.max()}; classes are called by numbers")
+    return [str(label) for label in labels]
 
 
 def _title(root: str, train: list[_Row], test: list[_Row]) -> str:
@@ -168,91 +183,41 @@ def _title(root: str, train: list[_Row], test: list[_Row]) -> str:
     return os.path.basename(os.path.realpath(root))
 
 
-def _folders(path: str) -> list[str]:
-    return [entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith(".")]
-
-
-def _pictures(folder: str, note: _Note) -> list[str]:
-    if not os.path.isdir(folder):
-        return []
-    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    pictures = [f"{folder}/{name}" for name in names if name.lower().endswith(_PICTURES)]
-    if len(pictures) < len(names):
-        note(f"{folder}: {len(names) - len(pictures)} files that are no pictures are left out")
-    return pictures
-
-
-def _read_idx_files(files: list[str], note: _Note) -> tuple[list[_Row], list[_Row]]:
+def _read_idx_files(files: list[str], names: list[str], note: _Note) -> tuple[list[_Row], list[_Row]]:
     read = {}
     for name, pair in idx_pairs(files).items():
         images, labels = read_idx(pair["images"], 3), read_idx(pair["labels"], 1)
-        read[name] = _digit_rows(f"{name}-images", images, labels, pair["images"], pair["labels"])
+        read[name] = _rows(f"{name}-images", images, labels, pair["images"], pair["labels"], names)
     if len(read) == 1:
         ((name, rows),) = read.items()
         cut = len(rows) * 4 // 5
         note(f"{name} alone is there: cut in order, {cut} rows to train, {len(rows) - cut} to test")
         return rows[:cut], rows[cut:]
-    tests = [name for name in read if name != "train"]
-    if "train" not in read or len(tests) != 1:
+    trains = [name for name in read if name.endswith("train")]  # emnist-letters-train
+    if len(trains) != 1 or len(read) != 2:
         raise ValueError(f"{files[0]}: beside it {len(read)} pairs of idx files; expected train and one for test")
-    return read["train"], read[tests[0]]
+    train = read.pop(trains[0])
+    return train, *read.values()
 
 
-def _read_tensors(files: list[str]) -> tuple[list[_Row], list[_Row]]:
-    import torch
-
-    tensors, sources = {}, {}
-    for path in files:
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError):
-            # torch's own message is a page about how to run the code that the pickle brings.
-            raise ValueError(
-                f"{path}: torn, or a pickle with more in it than tensors; save tensors with torch.save"
-            ) from None
-        if len(files) > 1:
-            content = {os.path.basename(path).removesuffix(".pth"): content}
-        if not isinstance(content, dict) or not set(_TENSORS) & set(content):
-            raise ValueError(f"{path}: holds no dict of {', '.join(_TENSORS)}; save them as one")
-        tensors |= content
-        sources |= dict.fromkeys(content, path)
-    for name in _TENSORS:
-        if not isinstance(tensors.get(name), torch.Tensor) or tensors[name].layout != torch.strided:
-            raise ValueError(f"{sources.get(name, files[0])}: {name} is missing or no tensor; save it as one")
-    splits = []
-    for split in ("train", "test"):
-        data, labels = f"{split}_data", f"{split}_labels"
-        images = _as_pictures(tensors[data].numpy(force=True), f"{sources[data]}: {data}")
-        numbers = tensors[labels].numpy(force=True)
-        if numbers.ndim != 1 or not np.isfinite(numbers).all() or (numbers != np.round(numbers)).any():
-            raise ValueError(f"{sources[labels]}: {labels} must be (N,) whole numbers from 0 to 9; save them so")
-        where = [f"{sources[name]}: {name}" for name in (data, labels)]
-        splits.append(_digit_rows(split, images, numbers, *where))
-    return splits[0], splits[1]
-
-
-def _as_pictures(images: np.ndarray, where: str) -> np.ndarray:
-    """(N, height, width) uint8 of a tensor with or without a channel axis, first or last, of bytes or floats."""
-    shape = images.shape
-    if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):
-        images = images.squeeze(1 if images.shape[1] == 1 else 3)
-    if images.ndim != 3 or 0 in images.shape:
-        raise ValueError(f"{where} is {shape}; save pictures as (N, height, width) or (N, 1, height, width)")
-    if images.dtype == np.uint8:
-        return images
-    if not np.isfinite(images).all() or images.min() < 0 or images.max() > 255:
-        raise ValueError(f"{where} has values outside 0 to 255, or not finite; save pictures that are not normalised")
-    scale = 255 if images.max() <= 1 else 1
-    return np.round(images * scale).astype(np.uint8)
-
-
-def _digit_rows(name: str, images: np.ndarray, labels: np.ndarray, images_at: str, labels_at: str) -> list[_Row]:
+def _rows(
+    name: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    images_at: str,
+    labels_at: str,
+    names: Sequence[str] = _DIGITS,
+) -> list[_Row]:
     if len(images) != len(labels):
         raise ValueError(f"{labels_at}: {len(labels)} labels for the {len(images)} pictures of {images_at}; fetch both")
-    wrong = np.flatnonzero((labels < 0) | (labels > 9))
-    if len(wrong):
-        raise ValueError(f"{labels_at}: label {labels[wrong[0]]} of row {wrong[0]} is no digit; fetch it again")
-    return [(f"{name}:{row}", image, _DIGITS[int(labels[row])]) for row, image in enumerate(images)]
+    classes = [str(int(label)) for label in labels]
+    unknown = next((row for row, label in enumerate(classes) if label not in names), None)
+    if unknown is not None:
+        raise ValueError(
+            f"{labels_at}: label {classes[unknown]} of row {unknown} is no digit; save more classes than ten as idx "
+            f"files, or as <class>/<picture>"
+        )
+    return [(f"{name}:{row}", image, label) for row, (image, label) in enumerate(zip(images, classes, strict=True))]
 
 
 def _sklearn_digits() -> list[_Row]:
@@ -267,23 +232,32 @@ def _sklearn_digits() -> list[_Row]:
     return rows
 
 
-def _read_folders(root: str, files: list[str], seed: int) -> tuple[list[_Row], list[_Row]]:
-    splits: dict[str, list[_Row]] = {"": [], "train": [], "test": []}
-    for path in files:
+def _read_folders(
+    root: str, pictures: list[PictureFile], seed: int, note: _Note
+) -> tuple[list[_Row], list[_Row], list[_Row]]:
+    """Train, validation and test; validation is empty where it is to be drawn."""
+    splits: dict[str, list[_Row]] = {"": [], "train": [], "validation": [], "test": []}
+    loss = RGBLoss()
+    for picture in pictures:
         try:
-            with Image.open(path) as image:
+            with Image.open(picture.path) as image:
                 image.load()
+                loss.add(image)
         except _UNREADABLE as error:
-            reason = " ".join(str(error).replace(path, "it").split()) or type(error).__name__
-            raise ValueError(f"{path}: no picture that can be read ({reason:.80}); replace or remove it") from None
-        name = path.removeprefix(f"{root}/")
-        *split, label, _ = name.split("/")
-        splits[split[0] if split else ""].append((name, path, label))
-    if splits[""]:
-        return _draw(splits[""], 5, seed, root)
-    if not splits["train"] or not splits["test"]:
-        raise ValueError(f"{root}: train/ or test/ holds no pictures; add some")
-    return splits["train"], splits["test"]
+            reason = " ".join(str(error).replace(picture.path, "it").split()) or type(error).__name__
+            raise ValueError(
+                f"{picture.path}: no picture that can be read ({reason:.80}); replace or remove it"
+            ) from None
+        splits[picture.split].append((picture.path.removeprefix(f"{root}/"), picture.path, picture.label))
+    for line in loss.notes(root):
+        note(line)
+    train, test = splits["train"], splits["test"]
+    if not train:
+        train, test = _draw(splits[""], 5, seed, root)
+    elif not test:
+        train, test = _draw(train, 5, seed, root)
+        note(f"{root}: no test folder; a fifth of each class of train, {len(test)} pictures, is drawn for test")
+    return train, splits["validation"], test
 
 
 def _draw(rows: list[_Row], share: int, seed: int, source: str) -> tuple[list[_Row], list[_Row]]:

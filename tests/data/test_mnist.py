@@ -162,7 +162,12 @@ HOSTILE = {
     "wrong magic": (IMAGES, torn(idx(pictures(50), magic=0x803FF)), "its magic number is 0x000803ff"),
     "labels for pictures": (IMAGES, torn(idx(labels(50)) + bytes(8)), "its magic number is 0x00000801"),
     "counts differ": (LABELS, torn(idx(labels(49))), "49 labels for the 50 pictures"),
-    "no digit": (LABELS, torn(idx(labels(50) + 5)), "label 10 of row 5 is no digit"),
+    "a class of one": (
+        LABELS, torn(idx(np.where(np.arange(50) == 7, 57, labels(50)).astype(np.uint8))), "class 57 is too few"
+    ),
+    "no digit": (
+        "a.pth", lambda path: save(path, {"test_labels": torch.full((20,), 10)}), "label 10 of row 0 is no digit"
+    ),
     "no rows": (IMAGES, torn(idx(pictures(0))), "promises 16 bytes, it has 16"),
     "no labels": (LABELS, lambda path: path.unlink(), "its file of labels is missing"),
     "torn gzip": (f"{IMAGES}.gz", torn(gzip.compress(idx(pictures(50)))[:40]), "fetch it again"),
@@ -263,10 +268,113 @@ def test_mnist_is_known_by_its_test_pictures(tmp_path):
         assert CORPORA["mnist"].prepare(str(SHARED), cache_dir=str(tmp_path)).title == "MNIST"
 
 
-def test_folders_without_pictures_are_no_digits(tmp_path):
+@pytest.mark.parametrize("picture", ["2021/7.png", "7.ppm", "7.png/7.png"])
+def test_folders_without_pictures_are_no_digits(picture, tmp_path):
     """Nothing is trained on scikit-learn's digits under the name of someone's folder."""
     for label in range(10):
-        (tmp_path / str(label) / "2021").mkdir(parents=True)
-        (tmp_path / str(label) / "2021" / "7.png").write_bytes(b"")
+        (tmp_path / str(label) / picture).parent.mkdir(parents=True)
+        Image.new("L", (3, 3)).save(tmp_path / str(label) / picture)
     with pytest.raises(ValueError, match="no pictures in its folders 0, 1, 2"):
         MNIST(data_dir=str(tmp_path), cache_dir=str(tmp_path / "cache"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no corpus"):
+        MNIST(data_dir=str(tmp_path / "empty"), cache_dir=str(tmp_path / "cache"))
+
+
+def write_classes(folder, count, names=("cat", "dog"), save=lambda path: Image.new("L", (3, 3)).save(path)):
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            save(folder / name / f"{number}.png")
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation", "dev", "Val", None])
+@pytest.mark.parametrize("test", ["test", None])
+def test_folders_of_splits(validation, test, tmp_path, caplog):
+    """Each row is where its folder says, whatever the folder of validation is called; what is missing is drawn."""
+    root = tmp_path / "pictures"
+    for name, count in (("train", 30), (validation, 5), (test, 4)):
+        if name is not None:
+            write_classes(root / name, count)
+    with caplog.at_level(logging.WARNING):
+        splits = build(root, tmp_path)
+    assert splits["train"].features["label"].names == ["cat", "dog"]
+    found = {name: {Path(row["id"]).parts[0] for row in splits[name]} for name in SPLITS}
+    assert found == {"train": {"train"}, "validation": {validation or "train"}, "test": {test or "train"}}
+    tests = 8 if test else 12
+    validations = 10 if validation else (60 if test else 48) // 6
+    sizes = [60 - (not validation) * validations - (not test) * tests, validations, tests]
+    assert [len(splits[name]) for name in SPLITS] == sizes
+    assert len(content(splits)) == sum(sizes)
+    assert ("no test folder; a fifth" in caplog.text) == (test is None)
+
+
+def test_folders_of_splits_that_are_no_whole(tmp_path):
+    write_classes(tmp_path / "pictures" / "test", 4)
+    write_classes(tmp_path / "pictures" / "val", 4)
+    with pytest.raises(ValueError, match="test, val without train"):
+        build(tmp_path / "pictures", tmp_path)
+    write_classes(tmp_path / "pictures" / "train", 4)
+    write_classes(tmp_path / "pictures" / "dev", 4)
+    with pytest.raises(ValueError, match="dev and val are the same split"):
+        build(tmp_path / "pictures", tmp_path)
+
+
+def test_a_class_may_be_called_as_a_split(tmp_path):
+    write_classes(tmp_path / "pictures", 8, ["train", "car", "plane"])
+    assert build(tmp_path / "pictures", tmp_path)["test"].features["label"].names == ["car", "plane", "train"]
+
+
+@pytest.mark.parametrize("part", ["", "train"])
+def test_what_is_no_picture_of_a_class_is_left_out_and_told(part, tmp_path, caplog):
+    """What a Mac packs beside the files, empty folders and folders within folders make no classes."""
+    root = tmp_path / "pictures"
+    write_classes(root / part, 12)
+    for name in ("__MACOSX", ".cache", "empty", "nested/2021"):
+        (root / part / name).mkdir(parents=True)
+    for hidden in ("__MACOSX/._1.png", ".cache/1.png", "cat/._1.png", "cat/.DS_Store", "._dog"):
+        (root / part / hidden).write_bytes(b"\0\5\x16\7")
+    for nested in ("nested/2021/1.png", "dog/1.jpg/1.png"):
+        (root / part / nested).parent.mkdir(exist_ok=True)
+        Image.new("L", (3, 3)).save(root / part / nested)
+    with caplog.at_level(logging.WARNING):
+        splits = build(root, tmp_path)
+    assert splits["train"].features["label"].names == ["cat", "dog"]
+    assert sum(len(splits[name]) for name in SPLITS) == 24
+    assert "pictures/train: 5 hidden files" in caplog.text if part else "pictures: 5 hidden files" in caplog.text
+    assert "2 folders without a picture are no classes (empty, nested)" in caplog.text
+    assert "dog: 1 folders within it are left out" in caplog.text
+
+
+def test_pictures_that_lose_something_as_rgb_are_told(tmp_path, caplog):
+    deep = Image.fromarray(np.full((3, 3), 900, np.uint16))
+    write_classes(tmp_path / "pictures", 6, ["a", "b"], deep.save)
+    write_classes(tmp_path / "pictures", 6, ["c"], Image.new("LA", (3, 3)).save)
+    write_classes(tmp_path / "pictures", 6, ["d"], Image.new("P", (3, 3)).save)
+    with caplog.at_level(logging.WARNING):
+        build(tmp_path / "pictures", tmp_path)
+    assert "12 pictures have more than 8 bits a channel" in caplog.text
+    assert "6 pictures have transparent parts" in caplog.text
+
+
+@pytest.mark.parametrize("names", [("train", "t10k"), ("emnist-letters-train", "emnist-letters-test")])
+def test_more_classes_than_digits(names, tmp_path, caplog):
+    """The letters of EMNIST have the labels 1 to 26; what is cleaned and written back has them, too."""
+    root, letters = tmp_path / "letters", 1 + np.arange(260) % 26
+    root.mkdir()
+    for name in names:
+        (root / f"{name}-images-idx3-ubyte").write_bytes(idx(pictures(260)))
+        (root / f"{name}-labels-idx1-ubyte").write_bytes(idx(letters.astype(np.uint8)))
+    with caplog.at_level(logging.WARNING):
+        splits = build(root, tmp_path)
+    assert "labels from 1 to 26" in caplog.text
+    assert splits["test"].features["label"].names == [str(number) for number in range(1, 27)]
+    for row, number in enumerate(letters[:30]):
+        assert content(splits)[f"{names[1]}-images:{row}"][1] == number - 1
+    builder = MNIST(data_dir=str(root), cache_dir=str(tmp_path / "cache"))
+    builder.download_and_prepare()
+    (tmp_path / "clean").mkdir()
+    builder.write_back({name: list(range(len(splits[name]))) for name in SPLITS}, str(tmp_path / "clean"))
+    clean = build(tmp_path / "clean", tmp_path)
+    assert clean["test"]["label"][:] == splits["test"]["label"][:]
+    assert clean["test"].features == splits["test"].features
