@@ -14,6 +14,8 @@ from types import ModuleType
 
 from hfcls.errors import InputError
 
+FLAGS = ("architecture", "dataset")  # whose value may be a file
+
 
 def is_file(value: str) -> bool:
     """Whether the value of a flag is a Python file, with or without a class, and not a name.
@@ -27,6 +29,11 @@ def is_file(value: str) -> bool:
 def path_of(value: str) -> Path:
     """The file in `path/file.py:Class`."""
     return Path(_split(value)[0])
+
+
+def without_folder(value: str) -> str:
+    """`file.py:Class` of `path/file.py:Class`; what names no file is left as it is."""
+    return Path(value).name if is_file(value) else value
 
 
 def _split(value: str) -> tuple[str, str]:

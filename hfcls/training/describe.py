@@ -21,7 +21,6 @@ SETTINGS = (
 
 # Flags of a recipe that choose what is measured, not how it is trained; and those that name a file.
 NOT_SETTINGS = {"data_dir", "evaluate_only", "max_train_samples", "max_eval_samples", "max_test_samples"}
-CODE = {"architecture", "dataset"}  # a name, or a file
 FILES = {"vocab", "embeddings", "embedding_model", "model_name_or_path"}
 
 
@@ -125,14 +124,10 @@ def precision(training_args: TrainingArguments) -> str:
 def settings(arguments: SharedArguments, training_args: TrainingArguments) -> dict[str, object]:
     """What decides the result: the recipe's own flags that were set, and the training arguments, as JSON scalars."""
     own = {f.name: getattr(arguments, f.name) for f in fields(arguments) if f.name not in NOT_SETTINGS}
-    own = {name: Path(value).name if value and _is_file(name, value) else value for name, value in own.items()}
+    own = {name: Path(value).name if name in FILES and value else value for name, value in own.items()}
+    own |= {name: own_code.without_folder(own[name]) for name in own_code.FLAGS if own.get(name)}
     values = {name: getattr(training_args, name) for name in SETTINGS} | own
     for ours, theirs in (("optimizer", "optim"), ("schedule", "lr_scheduler_type")):
         if values[ours] is not None:
             values[theirs] = None  # not what was used
     return {name: getattr(value, "value", value) for name, value in values.items() if value is not None}
-
-
-def _is_file(name: str, value: object) -> bool:
-    """Whether a flag names a file, whose folder is nobody's business."""
-    return name in FILES or (name in CODE and own_code.is_file(value))

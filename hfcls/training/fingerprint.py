@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import datasets
 import pyarrow
@@ -12,14 +14,19 @@ ROWS = 10_000  # hashed at once
 
 
 def describe(
-    tables: Mapping[str, tuple[datasets.Dataset, ...]], labels: Sequence[str], processor: object = None
+    tables: Mapping[str, tuple[datasets.Dataset, ...]],
+    labels: Sequence[str],
+    processor: object = None,
+    model: object = None,
 ) -> dict:
-    """What a run was begun with, for `setup.json`: the rows of every split, the names of the labels, the vocabulary.
+    """What a run was begun with, for `setup.json`: the rows of every split, the names of the labels, the vocabulary,
+    and the code of a model that is in a file of the user's own.
 
     Args:
         tables: of each split, what its rows are made of.
         labels: in the order of their numbers.
         processor: whose tokenizer, or which itself, knows the numbers of the tokens; None where there are none yet.
+        model: None where there is none yet.
     """
     found = {f"the {name} rows": fingerprint(*contents) for name, contents in tables.items()}
     found["labels"] = list(labels)
@@ -27,6 +34,10 @@ def describe(
     if isinstance(tokenizer, PreTrainedTokenizerBase):
         vocabulary = json.dumps(tokenizer.get_vocab(), sort_keys=True)
         found["the vocabulary"] = hashlib.sha256(vocabulary.encode()).hexdigest()[:8]
+    module = type(model).__module__
+    if module.partition(".")[0] not in ("builtins", "hfcls", "transformers"):
+        code = Path(sys.modules[module].__file__)
+        found[f"the code in {code.name}"] = hashlib.sha256(code.read_bytes()).hexdigest()[:8]
     return found
 
 

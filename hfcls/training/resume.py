@@ -11,6 +11,7 @@ import os
 import re
 from pathlib import Path
 
+from hfcls import own_code
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ def flags_of(arguments, training_args) -> dict:
     """The flags that decide the result, as JSON has them."""
     values = training_args.to_dict() | {f.name: getattr(arguments, f.name) for f in dataclasses.fields(arguments)}
     values |= {name: Path(values[name]).name for name in FILES if values.get(name)}
+    values |= {name: own_code.without_folder(values[name]) for name in own_code.FLAGS if values.get(name)}
     kept = {name: value for name, value in values.items() if not MAY_CHANGE.fullmatch(name)}
     return json.loads(json.dumps(kept, default=str))
 

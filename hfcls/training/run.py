@@ -62,7 +62,7 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
     output_dir.mkdir(parents=True, exist_ok=True)  # of a fold
     if arguments.evaluate_only is None:
         output_folder.check_room(setup.model, training_args, arguments.optimizer)
-    corpus = fingerprint.describe(setup.tables(), setup.target.names, setup.processor)
+    corpus = fingerprint.describe(setup.tables(), setup.target.names, setup.processor, setup.model)
     resume.begin(arguments, training_args, corpus)
     with full_disk_said(output_dir):
         results = {} if arguments.evaluate_only else _train(trainer, setup, arguments, training_args)

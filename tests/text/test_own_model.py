@@ -1,5 +1,6 @@
 """A model in a file of one's own: what its config gets, and the one line where the file cannot be used."""
 
+import json
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ from hfcls.text.architectures import architecture
 from hfcls.text.arguments import BaselineArguments
 from hfcls.text.baselines import build_model
 from hfcls.text.tokenization import train_tokenizer
+from tests.text.test_baselines import run
 
 MODEL = """
 import torch
@@ -166,3 +168,23 @@ def test_a_name_that_is_none():
 @pytest.mark.parametrize("name", models.TEXT)
 def test_the_table_names_what_is_there(name):
     assert architecture(name).config_class.model_type == name
+
+
+def test_a_run_goes_on_with_the_same_code_alone(tmp_path, monkeypatch, capsys):
+    def write(folder, text):
+        sys.modules.pop("mine_resumed", None)  # as in another process
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "mine_resumed.py").write_text(text, encoding="utf-8")
+        return f"{flags} --architecture {tmp_path / folder / 'mine_resumed.py'}"
+
+    text = MODEL.replace('"mine"', '"mine_resumed"')
+    flags = "--max_train_samples 64 --max_eval_samples 20 --max_test_samples 20 --num_train_epochs 2"
+    run("thucnews_rnn.py", write("first", text), tmp_path / "out", monkeypatch)
+    setup = tmp_path / "out" / "setup.json"
+    setup.write_text(json.dumps(json.loads(setup.read_text()) | {"finished": False}))  # as if it had been killed
+    resume = "--resume_from_checkpoint auto"
+    with pytest.raises(SystemExit):
+        run("thucnews_rnn.py", f"{write('second', text + '# edited')} {resume}", tmp_path / "out", monkeypatch)
+    assert "was begun with the code in mine_resumed.py " in capsys.readouterr().err
+    run("thucnews_rnn.py", f"{write('third', text)} {resume}", tmp_path / "out", monkeypatch)  # it lies elsewhere
+    sys.modules.pop("mine_resumed")
