@@ -20,6 +20,11 @@ A comma that belongs to a value is written \\, ; what is in quotes of its own ("
 The same command again goes on where the sweep was interrupted.
 """
 
+INPUT_HELP = (
+    ".csv, .tsv, .json, .jsonl, .parquet, .xlsx or .txt (a text a line), text files also in .gz or .zst; or a folder; "
+    "- is standard input"
+)
+
 
 class _Parser(argparse.ArgumentParser):
     """Reports a mistake as one line, with the nearest name, instead of two screens of usage."""
@@ -91,9 +96,10 @@ def _add_predict(verbs) -> None:
     parser = _verb(verbs, "predict", _predict, "classify texts, or a file of any length")
     parser.add_argument("model", metavar="MODEL", help="the folder of a finished run, or a Hub name")
     parser.add_argument("texts", metavar="TEXT", nargs="*")
-    parser.add_argument("--input", metavar="FILE", help=".csv, .jsonl or .txt (a text a line); - is standard input")
+    parser.add_argument("--input", metavar="FILE", help=INPUT_HELP)
     parser.add_argument("--output", metavar="FILE", help="the CSV file to write, or to go on with")
     parser.add_argument("--text_column", default="text", help="the column of the texts [text]")
+    parser.add_argument("--encoding", metavar="NAME", help="of a text file [UTF-8, or GB18030]")
     parser.add_argument("--text_pair_column", help="the column of a second text, for models trained on pairs")
     parser.add_argument("--batch_size", type=int, default=64, help="most texts of a batch [64]")
     parser.add_argument("--all_probabilities", action="store_true", help="a column for each class as well")
@@ -113,12 +119,14 @@ def _predict(options: argparse.Namespace) -> int:
     # What is wrong with the file is said before the model is loaded.
     from hfcls.inference.text_files import TextFile
 
-    texts = None if options.input is None else TextFile(options.input, options.text_column, options.text_pair_column)
+    texts = None
+    if options.input is not None:
+        texts = TextFile(options.input, options.text_column, options.text_pair_column, options.encoding)
 
     from hfcls.inference.prediction import load_classifier, predict_file, predict_texts
 
-    if texts is not None and texts.encoding != "utf-8":
-        print_lines(f"{options.input}: read as {texts.encoding.upper()}; the output is UTF-8", file=sys.stderr)
+    for note in texts.notes if texts is not None else []:
+        print_lines(note, file=sys.stderr)
     classifier = load_classifier(options.model, options.trust_remote_code)
     if texts is None:
         for text, answers in zip(options.texts, predict_texts(classifier, options.texts), strict=True):

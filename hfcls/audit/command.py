@@ -28,7 +28,7 @@ def add_check(verbs) -> None:
     parser.add_argument(
         "corpus",
         metavar="CORPUS",
-        help=f"{', '.join(corpus_names())}; a CSV, TSV, JSONL, Parquet or Excel file, or a folder of them; or FILE.py, "
+        help=f"{', '.join(corpus_names())}; a CSV, TSV, JSON, Parquet or Excel file, or a folder of them; or FILE.py, "
         "FILE.py:CLASS with a builder of your own",
     )
     parser.add_argument(
@@ -36,6 +36,7 @@ def add_check(verbs) -> None:
     )
     parser.add_argument("--text_column", default="text", help="of a table [text]")
     parser.add_argument("--label_column", default="label", help="of a table [label]")
+    parser.add_argument("--encoding", metavar="NAME", help="of a table's text files [UTF-8, or GB18030]")
     parser.add_argument("--group_column", help="what rows belong together by; they should stay in one split")
     parser.add_argument("--output", metavar="FILE", default="audit.html", help="the page; a .json is put beside it")
     parser.add_argument("--fail_on", "--fail-on", metavar="NAME,…", default="", help="exit code 1 if these are found")
@@ -73,6 +74,7 @@ def _check(options: argparse.Namespace) -> int:
             text_column=options.text_column,
             label_column=options.label_column,
             group_column=options.group_column,
+            encoding=options.encoding,
         )
     done = audit(corpus)
     print_lines(summary(done))

@@ -5,8 +5,8 @@ is to find, and draws splits where there are none.
 """
 
 import logging
-import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -15,10 +15,14 @@ import numpy as np
 from hfcls.audit.flat import FlatCorpus
 from hfcls.data.builder import CorpusBuilder
 from hfcls.data.corpora import NamedCorpus, corpus_names
+from hfcls.data.encodings import check_name
+from hfcls.data.labels import label_cells
 from hfcls.data.own_corpus import OwnCorpus
 from hfcls.data.prepare import Prepared
 from hfcls.data.repetition import objects, read_contents
-from hfcls.data.table_files import find_files, read_records, write_records
+from hfcls.data.split_files import find_files
+from hfcls.data.table_files import text_cell, write_records
+from hfcls.data.table_rows import Piece, has_label_column, read_pieces
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -75,10 +79,12 @@ def _write_back(prepared: Prepared, kept: dict[str, list[int]], folder: str) -> 
     prepared.builder.write_back(kept, folder)
 
 
-def load_tables(path: str, *, text_column: str, label_column: str, group_column: str | None = None) -> FlatCorpus:
-    """A table in one of the formats of `table_files`, or a folder with `train`, `validation` and `test` in one.
+def load_tables(
+    path: str, *, text_column: str, label_column: str, group_column: str | None = None, encoding: str | None = None
+) -> FlatCorpus:
+    """A table in one of the formats of `split_files`, or a folder of splits: all rows, as training reads their cells.
 
-    Bytes of no encoding become U+FFFD, which is one of the findings.
+    Bytes of no encoding become U+FFFD, which is one of the findings; rows without a label have the class "".
 
     Raises:
         InputError: no such file, a torn one, or one without the columns.
@@ -87,46 +93,72 @@ def load_tables(path: str, *, text_column: str, label_column: str, group_column:
     if not Path(path).exists():
         raise InputError(f"{path}: neither a file nor a folder, nor one of the corpora {', '.join(corpus_names())}")
     try:
+        if encoding is not None:
+            check_name(encoding)
         files = find_files(path)
-        tables = {split: read_records(file, notes.append, errors="replace") for split, file in files.items()}
+        splits = {
+            split: read_pieces(paths, notes.append, encoding=encoding, errors="replace")
+            for split, paths in files.items()
+        }
+        if not any(piece.records for pieces in splits.values() for piece in pieces):
+            raise InputError(f"{path}: no rows; there is nothing to audit")
+        rows = [
+            row
+            for split, pieces in splits.items()
+            for piece in pieces
+            for row in _rows(piece, split, text_column, label_column, group_column)
+        ]
     except ValueError as error:
         raise InputError(str(error)) from error
-    if not any(records for _, records in tables.values()):
-        raise InputError(f"{path}: no rows; there is nothing to audit")
-    for split, (columns, _) in tables.items():
-        for flag, column in (("text", text_column), ("label", label_column), ("group", group_column)):
-            if column is not None and column not in columns:
-                raise InputError(
-                    f"{path}: {split} has no column {column!r} but {', '.join(columns)}: name one with --{flag}_column"
-                )
-
-    def strings(column: str) -> np.ndarray:
-        return objects([_text(record.get(column)) for _, records in tables.values() for _, record in records])
-
-    named = strings(label_column)
+    texts, named, groups = zip(*rows, strict=True)
     classes = sorted(set(named))
     index = {name: i for i, name in enumerate(classes)}
-    sizes = {split: len(records) for split, (_, records) in tables.items()}
     return FlatCorpus(
         name=Path(path).stem,
         source=Path(path).resolve().name,
-        contents=strings(text_column),
+        contents=objects(texts),
         labels=np.array([index[name] for name in named]),
         classes=classes,
-        splits=sizes,
-        groups=None if group_column is None else strings(group_column),
+        splits={split: sum(len(piece.records) for piece in pieces) for split, pieces in splits.items()},
+        groups=None if group_column is None else objects(groups),
         notes=tuple(notes),
-        write_back=lambda kept, folder: _write_tables(files, sizes, kept, folder),
+        write_back=lambda kept, folder: _write_tables(splits, kept, folder, encoding),
     )
 
 
-def _write_tables(files: dict[str, str], sizes: dict[str, int], kept: dict[str, list[int]], folder: str) -> None:
-    for split, file in files.items():
-        if len(kept[split]) == sizes[split]:
-            shutil.copyfile(file, Path(folder, Path(file).name))
-        else:
-            write_records(file, kept[split], folder)
+def _rows(piece: Piece, split: str, text: str, label: str, group: str | None) -> Iterator[tuple[str, str, str]]:
+    """Text, label and group of every row of a file."""
+    for flag, column in (("text", text), ("group", group)):
+        if column is not None and column not in piece.columns:
+            raise _no_column(piece, split, flag, column)
+    labelled = split != "test" or has_label_column(piece, label)
+    if labelled and label not in piece.columns and "," not in label:
+        raise _no_column(piece, split, "label", label)
+    cells = label_cells(label, piece.columns, None, piece.path) if labelled else None
+    for line, record in piece.records:
+        where = f"{piece.path}:{line}"
+        names = [] if cells is None else cells.read(record, where)
+        yield (
+            text_cell(record.get(text), where),
+            names[0] if names else "",
+            "" if group is None else text_cell(record.get(group), where),
+        )
 
 
-def _text(value) -> str:
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+def _no_column(piece: Piece, split: str, flag: str, column: str) -> ValueError:
+    found = ", ".join(piece.columns[:20])
+    return ValueError(f"{piece.path}: {split} has no column {column!r} but {found}: name one with --{flag}_column")
+
+
+def _write_tables(
+    splits: dict[str, list[Piece]], kept: dict[str, list[int]], folder: str, encoding: str | None
+) -> None:
+    for split, pieces in splits.items():
+        rows, first = np.asarray(kept[split], dtype=int), 0
+        for piece in pieces:
+            inside = rows[(rows >= first) & (rows < first + len(piece.records))] - first
+            first += len(piece.records)
+            if len(inside) == len(piece.records) and encoding is None:
+                shutil.copyfile(piece.path, Path(folder, Path(piece.path).name))
+            else:
+                write_records(piece.path, inside.tolist(), folder, encoding)

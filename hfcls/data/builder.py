@@ -1,6 +1,6 @@
 """What all builders are: their errors are one line, their cache's key follows from the files, their notes are kept.
 
-This file needs `datasets` and `files.py` beside it.
+This file needs `datasets`, and `files.py` and `encodings.py` beside it.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from . import files
+from . import encodings, files
 
 __all__ = ["CorpusBuilder", "CorpusConfig", "Reading", "fingerprint"]
 
@@ -20,11 +20,11 @@ def fingerprint(code: Iterable[str], contents: Iterable[tuple[str, bytes]]) -> s
     """The part of a cache's key that follows from the data, and from the code: what older code prepared is stale.
 
     Args:
-        code: the files of a builder; this one and `files.py` are added.
+        code: the files of a builder; this one, `files.py` and `encodings.py` are added.
         contents: for each file of the data its name within the corpus, and the digest of its bytes.
     """
     whole = hashlib.blake2b(digest_size=16)
-    for path in (__file__, files.__file__, *code):
+    for path in (__file__, files.__file__, encodings.__file__, *code):
         whole.update(files.digest(path))
     for name, content in contents:
         whole.update(f"{name}\0".encode("utf-8", "surrogateescape") + content)

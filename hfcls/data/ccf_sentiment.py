@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import datasets
 
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
-from .files import csv_records, csv_write, digest, find_encoding, offenders, shuffled_by_class
+from .encodings import find_encoding
+from .files import csv_records, csv_write, digest, offenders, shuffled_by_class
 
 __all__ = ["CCFSentiment", "CCFSentimentConfig"]
 

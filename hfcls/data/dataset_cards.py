@@ -15,7 +15,8 @@ from typing import Literal
 import datasets
 
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
-from .files import csv_records, digest, excel_records, find_encoding
+from .encodings import find_encoding
+from .files import csv_records, digest, excel_records
 
 __all__ = ["DatasetCards", "DatasetCardsConfig", "clean_card", "is_template"]
 

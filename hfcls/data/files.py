@@ -1,89 +1,142 @@
-"""What files are read with: encodings, lines and records with their numbers, digests; and the draw of splits.
+"""What files are read with: lines and records with their numbers, digests; and the draw of splits.
 
-This file needs the standard library only; Excel needs openpyxl.
+This file needs the standard library only; Excel needs openpyxl, .zst needs pyarrow.
 """
 
 import csv
+import gzip
 import hashlib
+import io
 import json
+import os
 import random
+import re
 import zipfile
+import zlib
 from collections.abc import Hashable, Iterable, Iterator
-from typing import TextIO
+from contextlib import contextmanager
+from typing import BinaryIO, TextIO
 
 __all__ = [
     "GB18030",
+    "NAMES",
     "UTF_8",
     "csv_reader",
     "csv_records",
+    "csv_rows",
     "csv_write",
+    "decoded_lines",
     "digest",
     "excel_records",
-    "find_encoding",
     "json_object",
     "numbered_lines",
     "offenders",
-    "scan",
+    "open_bytes",
+    "raw_lines",
     "shuffled_by_class",
+    "unpacked",
+    "whole",
 ]
 
 UTF_8, GB18030 = "utf-8-sig", "gb18030"
-_NAMES = {UTF_8: "UTF-8", GB18030: "GB18030"}
+NAMES = {UTF_8: "UTF-8", GB18030: "GB18030"}
 # Characters of a CSV cell: longer than any document, and a quote that is never closed does not read gigabytes into one.
 CELL_LIMIT = 2**24
+LINE_LIMIT = 2**26  # characters; a line of JSON Lines may hold several texts
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 _EXAMPLES = 3  # offenders named in a message
 
 
-def scan(path: str, encodings: tuple[str, ...] = (UTF_8, GB18030)) -> tuple[str, bytes]:
-    """The first of `encodings` that all of a file is in, and the digest of its bytes; the file is read once.
+def open_bytes(path: str) -> BinaryIO:
+    """The bytes of a file, unpacked where its name ends in .gz or .zst.
 
     Raises:
-        ValueError: it is in none of them; the message names the line.
+        OSError: there is no such file.
+        ValueError: .zst without pyarrow.
     """
-    found, possible = hashlib.blake2b(digest_size=16), list(encodings)
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):  # neither encoding uses the byte of a line end inside a character
-            found.update(line)
-            for encoding in tuple(possible):
-                try:
-                    line.decode(encoding)
-                except UnicodeDecodeError:
-                    possible.remove(encoding)
-            if not possible:
-                names = [_NAMES[encoding] for encoding in encodings]
-                what = f"not {names[0]}" if len(names) == 1 else f"neither {' nor '.join(names)}"
-                raise ValueError(f"{path}:{number}: {what}; repair the line and save as UTF-8")
-    return possible[0], found.digest()
+    return unpacked(open(path, "rb"), path)  # noqa: SIM115
 
 
-def find_encoding(path: str, encodings: tuple[str, ...] = (UTF_8, GB18030)) -> str:
-    """The first of `encodings` that all of a file is in.
+def unpacked(file: BinaryIO, path: str) -> BinaryIO:
+    """The content of `file`, which is open; `path` says how it is packed."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=file)
+    if suffix == ".zst":
+        try:
+            import pyarrow
+        except ImportError:
+            raise ValueError(f"{path}: reading .zst needs pyarrow; unpack it first") from None
+        return pyarrow.CompressedInputStream(file, "zstd")
+    return file
+
+
+@contextmanager
+def whole(path: str) -> Iterator[None]:
+    """Says in one line that a packed file is torn."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: not whole ({error}); fetch or pack it again") from None
+    except OSError as error:
+        if error.errno is not None or not path.lower().endswith(".zst"):
+            raise
+        raise ValueError(f"{path}: not whole ({error}); fetch or pack it again") from None
+
+
+def raw_lines(path: str) -> Iterator[bytes]:
+    """The lines of a file with their ends: \\n, \\r\\n, or a lone \\r as in files of old Macs."""
+    with open_bytes(path) as file:
+        for _, line in decoded_lines(file, path, "latin-1"):  # a byte is a character, so nothing is lost
+            yield line.encode("latin-1")
+
+
+def decoded_lines(file: BinaryIO, where: str, encoding: str, errors: str = "strict") -> Iterator[tuple[int, str]]:
+    """The lines of an open file with their ends, each with its number, from 1.
+
+    Args:
+        where: what errors call the file.
+        errors: what `open` knows by that name: "replace" puts U+FFFD for bytes of another encoding.
 
     Raises:
-        ValueError: as `scan`.
+        ValueError: a line is in another encoding, or longer than `LINE_LIMIT`, or the file is packed and torn.
     """
-    return scan(path, encodings)[0]
+    strict = errors == "strict"
+    lines = io.TextIOWrapper(file, encoding, "surrogateescape" if strict else errors, newline="")
+    number = 0
+    try:
+        with whole(where):
+            while line := lines.readline(LINE_LIMIT):
+                number += 1
+                if len(line) == LINE_LIMIT:
+                    raise ValueError(f"{where}:{number}: longer than {LINE_LIMIT:,} characters; break the line")
+                if strict and not line.isascii():
+                    line.encode("utf-8")
+                yield number, line
+    except UnicodeError:
+        name = NAMES.get(encoding, encoding)
+        raise ValueError(f"{where}:{number}: not {name}; save the file as UTF-8") from None
+    finally:
+        if not file.closed:
+            lines.detach()  # or it would close what the caller opened
 
 
 def numbered_lines(path: str, encoding: str = UTF_8, *, errors: str = "strict") -> Iterator[tuple[int, str]]:
-    """The lines of a file without their ends, each with its number, from 1; `errors` as in `csv_records`.
+    """The lines of a file without their ends, each with its number, from 1; `errors` as in `decoded_lines`.
 
     Raises:
         ValueError: a line is in another encoding.
     """
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode(encoding if number == 1 else encoding.removesuffix("-sig"), errors)
-            except UnicodeDecodeError:
-                raise ValueError(f"{path}:{number}: not {_NAMES[encoding]}; save the file as UTF-8") from None
-            yield number, text.rstrip("\r\n")
+    with open_bytes(path) as file:
+        for number, line in decoded_lines(file, path, encoding, errors):
+            yield number, line.rstrip("\r\n")
 
 
-def csv_reader(lines: Iterable[str], delimiter: str = ","):
+def csv_reader(lines: Iterable[str], delimiter: str = ",", quoted: bool = True):
     """The one `csv.reader` of the house: strict, and with room for documents in a cell."""
     csv.field_size_limit(CELL_LIMIT)
-    return csv.reader(lines, delimiter=delimiter, strict=True)
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
 
 
 def csv_records(
@@ -91,27 +144,37 @@ def csv_records(
 ) -> Iterator[tuple[int, list[str]]]:
     """The header of a CSV file, then its rows, as (line that it starts in, cells). Empty lines are skipped.
 
-    `errors` is what `open` knows by that name: "replace" puts U+FFFD for bytes of another encoding.
+    Raises:
+        ValueError: as `csv_rows`, or a line is in another encoding; `errors` as in `decoded_lines`.
+    """
+    with open_bytes(path) as file:
+        yield from csv_rows((line for _, line in decoded_lines(file, path, encoding, errors)), path, delimiter)
+
+
+def csv_rows(
+    lines: Iterable[str], where: str, delimiter: str = ",", *, quoted: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of `lines`, which are those of the file `where`, as `csv_records` gives them.
+
+    Args:
+        quoted: whether a quote around a cell belongs to the format; otherwise it is a character.
 
     Raises:
         ValueError: one line with file and line: a row has not as many cells as the header, or a quote is not closed.
     """
     start, width = 1, None
-    with open(path, encoding=encoding, errors=errors, newline="") as file:
-        reader = csv_reader((line.replace("\0", "\ufffd") for line in file), delimiter)
-        try:
-            for cells in reader:
-                width = width or len(cells)
-                if cells and len(cells) != width:
-                    raise ValueError(
-                        f"{path}:{start}: {len(cells)} cells, the header has {width}; quote cells that hold "
-                        f"{delimiter!r}"
-                    )
-                if cells:
-                    yield start, cells
-                start = reader.line_num + 1
-        except csv.Error as error:
-            raise ValueError(f"{path}:{start}: {error}; check that every quote is closed") from None
+    reader = csv_reader((line.replace("\0", "\ufffd") for line in lines), delimiter, quoted)
+    try:
+        for cells in reader:
+            width = width or len(cells)
+            if cells and len(cells) != width:
+                remedy = f"quote cells that hold {delimiter!r}" if quoted else f"take {delimiter!r} out of the cells"
+                raise ValueError(f"{where}:{start}: {len(cells)} cells, the header has {width}; {remedy}")
+            if cells:
+                yield start, cells
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{where}:{start}: {error}; check that every quote is closed") from None
 
 
 def csv_write(file: TextIO, rows: Iterable[Iterable], delimiter: str = ",") -> None:
@@ -146,11 +209,44 @@ def excel_records(path: str) -> Iterator[tuple[int, tuple]]:
         raise ValueError(f"{path}: reading Excel needs an extra: pip install 'hfcls[excel]', or save as CSV") from None
     try:
         sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
+        # Private, read in openpyxl 3.1: its strings are those of the file without x005F_, which protects an _x000D_
+        # that is meant.
+        sheet._shared_strings[:] = _shared_strings(path, sheet._shared_strings)
     except (openpyxl.utils.exceptions.InvalidFileException, zipfile.BadZipFile, KeyError, ValueError):
         raise ValueError(f"{path}: no whole Excel file; save it anew as .xlsx, or as .csv") from None
+    sheet.reset_dimensions()  # programs other than Excel write less than the sheet holds, or nothing
+    width = None
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-        if any(cell is not None for cell in row):
-            yield number, row
+        cells = [_unescaped(cell) for cell in row]
+        while cells and cells[-1] is None:
+            cells.pop()
+        width = width or len(cells)
+        if len(cells) > width:
+            raise ValueError(f"{path}:{number}: {len(cells)} cells, the header has {width}; name every column")
+        if cells:
+            yield number, (*cells, *[None] * (width - len(cells)))
+
+
+def _shared_strings(path: str, known: list[str]) -> list[str]:
+    """The strings of an Excel file as it holds them; those that are `known`, if it holds them elsewhere."""
+    from openpyxl.cell.text import Text
+    from openpyxl.xml.constants import ARC_SHARED_STRINGS, SHEET_MAIN_NS
+    from openpyxl.xml.functions import iterparse
+
+    found = []
+    with zipfile.ZipFile(path) as archive:
+        if ARC_SHARED_STRINGS in archive.namelist():
+            with archive.open(ARC_SHARED_STRINGS) as part:
+                for _, node in iterparse(part):
+                    if node.tag == f"{{{SHEET_MAIN_NS}}}si":
+                        found.append(Text.from_tree(node).content)
+                        node.clear()
+    return found if len(found) == len(known) else known
+
+
+def _unescaped(cell):
+    """A value of Excel with the characters that stand for _xHHHH_ (ECMA-376, 22.4.2.4, ST_Xstring)."""
+    return _ESCAPE.sub(lambda code: chr(int(code[1], 16)), cell) if isinstance(cell, str) else cell
 
 
 def offenders(names: Iterable) -> str:

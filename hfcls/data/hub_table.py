@@ -8,8 +8,8 @@ from pathlib import Path
 import datasets
 
 from hfcls.data.prepare import Prepared, prepare
+from hfcls.data.split_files import SPLIT_OF
 from hfcls.data.table import Table
-from hfcls.data.table_files import SPLIT_OF
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)

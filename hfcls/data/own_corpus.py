@@ -11,10 +11,10 @@ import datasets
 
 from hfcls import own_code
 from hfcls.data.builder import CorpusBuilder, fingerprint
+from hfcls.data.drawn_splits import draw
 from hfcls.data.files import digest
 from hfcls.data.prepare import Prepared
-from hfcls.data.table import draw
-from hfcls.data.table_files import SPLIT_OF, SPLITS
+from hfcls.data.split_files import SPLIT_OF, SPLITS
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def complete_splits(splits: datasets.DatasetDict, path: str) -> tuple[datasets.D
 
 
 def _rows_to_draw(train: datasets.Dataset) -> list[dict]:
-    """The rows as `table.draw` takes them: names of labels, and groups where there are any."""
+    """The rows as `draw` takes them: names of labels, and groups where there are any."""
     feature = train.features["label"]
     several = isinstance(feature, datasets.List)
     names = (feature.feature if several else feature).names

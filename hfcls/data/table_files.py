@@ -1,166 +1,292 @@
-"""Records of a table in CSV, TSV, JSON Lines, Parquet or Excel, and the files of its splits.
+"""Records of a table in any of `split_files.FORMATS`: the one reader of training, predict and check.
 
-This file needs pyarrow, the standard library and `files.py` beside it; Excel needs openpyxl.
+This file needs `datasets`, and `encodings.py`, `files.py` and `split_files.py` beside it; Excel needs openpyxl.
 """
 
+import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
 
+import datasets
 import pyarrow.parquet
 
-from .files import GB18030, UTF_8, csv_records, csv_write, excel_records, find_encoding, json_object, numbered_lines
+from .encodings import NoEncoding, find_encoding
+from .files import (
+    GB18030,
+    UTF_8,
+    csv_rows,
+    csv_write,
+    decoded_lines,
+    excel_records,
+    json_object,
+    raw_lines,
+    unpacked,
+)
+from .split_files import file_format
 
-__all__ = ["FORMATS", "SPLITS", "SPLIT_OF", "cell_text", "find_files", "read_records", "write_records"]
+__all__ = ["Records", "cell_text", "open_records", "read_records", "text_cell", "write_records", "written"]
 
-SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
-SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
-
-_Records = tuple[list[str], list[tuple[int, dict]]]  # columns; line and cells of every row
+# The columns (None: each record names its own), and an iterator of the line (of Parquet, Excel and lists in .json: the
+# row) and the cells of every row
+Records = tuple[list[str] | None, Iterator[tuple[int, dict]]]
 _Note = Callable[[str], None]
+_ROWS = 1000  # of a Parquet file, that are in memory at once
 
 
-def find_files(path: str) -> dict[str, str]:
-    """The file of each split; a lone file is "train".
+def read_records(
+    path: str, note: _Note, *, encoding: str | None = None, errors: str = "strict"
+) -> tuple[list[str], list[tuple[int, dict]]]:
+    """The columns of the table at `path`, and all rows as `open_records` gives them.
 
     Raises:
-        ValueError: there is none, or two for one split.
+        ValueError: as `open_records`.
     """
-    if os.path.isfile(path):
-        if not path.lower().endswith(FORMATS):
-            raise ValueError(f"{path}: what is in it must show in its name: {', '.join(FORMATS)}")
-        return {"train": path}
     try:
-        names = sorted(os.listdir(path))
+        with open(path, "rb") as file:
+            columns, records = open_records(file, path, note, encoding=encoding, errors=errors)
+            records = list(records)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}; give a file or a folder with a file a split") from None
-    files = {}
-    for split, stems in SPLITS.items():
-        found = [name for name in names if name.lower().endswith(FORMATS) and os.path.splitext(name)[0] in stems]
-        if len(found) > 1:
-            raise ValueError(f"{path}: {found[0]} and {found[1]} are both there; keep one of them")
-        if found:
-            files[split] = os.path.join(path, found[0])
-    if "train" not in files:
-        raise ValueError(f"{path}: no train{'|'.join(FORMATS)}; name the file, or call the splits train, dev and test")
-    return files
+        raise ValueError(f"{path}: {error.strerror or error}; the file cannot be read") from None
+    if columns is None:
+        columns = list(dict.fromkeys(name for _, record in records for name in record))
+    return columns, records
 
 
-def read_records(path: str, note: _Note, *, errors: str = "strict") -> _Records:
-    """The columns of the table at `path`, and every row as its line (of Parquet and Excel: its row) and its cells.
+def open_records(
+    file: BinaryIO, path: str, note: _Note, *, encoding: str | None = None, errors: str = "strict"
+) -> Records:
+    """The table at `path`, of which a row is in memory at a time; of Parquet a thousand, of lists in .json all.
 
     Args:
+        file: open, and read from while rows are taken.
         note: takes a line about what was guessed.
+        encoding: of a text file; None: UTF-8, or GB18030.
         errors: "replace" puts U+FFFD for bytes of another encoding than the rest.
 
     Raises:
-        ValueError: one line with file, line and what to do: the file cannot be read, is torn, or has a ragged row.
+        ValueError: one line with file, line and what to do, now or while rows are taken: the file cannot be read, is
+            torn, or has a ragged row.
     """
-    try:
-        return _READERS[_suffix(path)](path, note, errors)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}; the file cannot be read") from None
+    kind = file_format(path)
+    if kind == ".parquet":
+        return _open_parquet(file, path)
+    if kind == ".arrow":
+        return _open_arrow(file, path)
+    if kind == ".xlsx":
+        return _open_excel(path)
+    encoding = encoding or _encoding(path, note, errors)
+    lines = decoded_lines(unpacked(file, path), path, encoding, errors)
+    if kind == ".txt":
+        return ["text"], ((line, {"text": text.rstrip("\r\n")}) for line, text in lines)
+    if kind == ".json":
+        return None, _json_records(lines, path)
+    if kind == ".jsonl":
+        return None, _json_lines(lines, path)
+    quoted = kind == ".csv" or _is_quoted(path, encoding, errors, note)
+    return _open_csv((text for _, text in lines), path, "," if kind == ".csv" else "\t", quoted)
 
 
 def cell_text(value) -> str:
-    """A cell as text: nothing for what is missing, 1 for 1.0, as a table with gaps writes whole numbers."""
+    """A cell as text: nothing for what is missing, 1 for 1.0, as a table with gaps writes whole numbers.
+
+    Raises:
+        ValueError: bytes that are no UTF-8.
+    """
+    return written(value).strip()
+
+
+def text_cell(value, where: str) -> str:
+    """A cell of the texts as it was written; empty where it is missing.
+
+    Raises:
+        ValueError: it is a list or a dict, or no characters; `where` is file and line.
+    """
+    if isinstance(value, (list, dict)):
+        raise ValueError(f"{where}: the text is {str(value)[:40]}; give each row one text")
+    try:
+        text = written(value)
+        text.encode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{where}: the text is bytes that are no UTF-8; write characters") from None
+    except UnicodeEncodeError:
+        raise ValueError(f"{where}: the text holds half a surrogate pair; write the whole character") from None
+    return text
+
+
+def written(value) -> str:
+    """A cell as it was written, as `cell_text` with the spaces around it."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip()
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
-def write_records(path: str, kept: list[int], folder: str) -> None:
+def write_records(path: str, kept: Iterable[int], folder: str, encoding: str | None = None) -> None:
     """Writes the rows `kept` (their places among the rows, from 0) of a table to a file of its name in `folder`.
 
-    All columns stay; of JSON Lines, every line as it was.
+    All columns stay; of JSON Lines, every line as it was. What was packed is written unpacked, in UTF-8.
 
     Raises:
-        ValueError: it cannot be read, or is an Excel file, which holds more than its rows.
+        ValueError: it cannot be read, or is of a format that holds more than its rows.
     """
-    suffix, target, wanted = _suffix(path), os.path.join(folder, os.path.basename(path)), set(kept)
-    if suffix == ".parquet":
+    kind, name, kept = file_format(path), os.path.basename(path), list(kept)
+    packed = os.path.splitext(name)[1].lower() in (".gz", ".zst")
+    target, wanted = os.path.join(folder, os.path.splitext(name)[0] if packed else name), set(kept)
+    if kind == ".parquet":
         pyarrow.parquet.write_table(pyarrow.parquet.read_table(path).take(kept), target)
-    elif suffix == ".jsonl":
-        with open(path, "rb") as file:
-            lines = [line for line in file.read().split(b"\n") if line.strip()]
+    elif kind == ".jsonl":
+        lines = (line for line in raw_lines(path) if line.strip())
         with open(target, "wb") as file:
-            file.writelines(line + b"\n" for number, line in enumerate(lines) if number in wanted)
-    elif suffix in (".csv", ".tsv"):
-        encoding, delimiter = _encoding(path, None, "replace"), _delimiter(path)
-        records = csv_records(path, encoding, delimiter, errors="replace")
-        with open(target, "w", encoding="utf-8", newline="") as file:
-            rows = (cells for number, (_, cells) in enumerate(records, -1) if number == -1 or number in wanted)
-            csv_write(file, rows, delimiter)
+            file.writelines(line.rstrip(b"\r\n") + b"\n" for row, line in enumerate(lines) if row in wanted)
+    elif kind in (".csv", ".tsv"):
+        with open(path, "rb") as source, open(target, "w", encoding="utf-8", newline="") as file:
+            columns, records = open_records(source, path, lambda line: None, encoding=encoding, errors="replace")
+            delimiter = "," if kind == ".csv" else "\t"
+            csv_write(file, [columns], delimiter)
+            csv_write(file, (row.values() for place, (_, row) in enumerate(records) if place in wanted), delimiter)
     else:
-        raise ValueError(f"{path}: a {suffix} file is not written back; save it as .csv")
+        raise ValueError(f"{path}: a {kind} file is not written back; save it as .csv")
 
 
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()
-
-
-def _delimiter(path: str) -> str:
-    return "\t" if _suffix(path) == ".tsv" else ","
-
-
-def _encoding(path: str, note: _Note | None, errors: str) -> str:
+def _encoding(path: str, note: _Note, errors: str) -> str:
     try:
         encoding = find_encoding(path)
-    except ValueError:
+    except NoEncoding as error:
         if errors == "strict":
-            raise
+            raise ValueError(f"{error}, or name the encoding: --encoding NAME") from None
         return UTF_8
-    if encoding == GB18030 and note is not None:
-        note(f"{path}: read as GB18030")
+    if encoding == GB18030:
+        note(f"{path}: read as GB18030; if it is another encoding, name it: --encoding NAME")
     return encoding
 
 
-def _read_csv(path: str, note: _Note, errors: str) -> _Records:
-    delimiter = _delimiter(path)
-    records = csv_records(path, _encoding(path, note, errors), delimiter, errors=errors)
-    _, header = next(records, (1, []))
+def _is_quoted(path: str, encoding: str, errors: str, note: _Note) -> bool:
+    """Whether quotes in a TSV file belong to the format: not where a cell begins with one that does not end it.
+
+    A quoted cell may hold tabs and line ends; then lines of the file do not all have as many cells as the header.
+    """
+    width = odd = None
+    with open(path, "rb") as file:
+        for line, text in decoded_lines(unpacked(file, path), path, encoding, errors):
+            cells = text.rstrip("\r\n").split("\t")
+            width = width or len(cells)
+            if len(cells) != width and text.strip("\r\n"):
+                return True
+            if odd is None and any(cell.startswith('"') and not _ends_quoted(cell) for cell in cells):
+                odd = line
+    if odd is None:
+        return True
+    note(f"{path}:{odd}: a cell begins with a quote that does not end it: all quotes are read as characters")
+    return False
+
+
+def _ends_quoted(cell: str) -> bool:
+    return len(cell) > 1 and cell.endswith('"') and '"' not in cell[1:-1].replace('""', "")
+
+
+def _columns(names: list[str], path: str) -> list[str]:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{path}:1: column {twice[0]!r} is there twice; rename one")
+    return names
+
+
+def _open_csv(lines: Iterator[str], path: str, delimiter: str, quoted: bool) -> Records:
+    rows = csv_rows(lines, path, delimiter, quoted=quoted)
+    _, header = next(rows, (1, []))
     columns = [cell.strip() for cell in header]
     if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
         raise ValueError(f"{path}:1: no {delimiter!r} in the header; save it with commas, or tabs as .tsv")
-    twice = [name for name, count in Counter(columns).items() if count > 1]
-    if twice:
-        raise ValueError(f"{path}:1: column {twice[0]!r} is there twice; rename one")
-    return columns, [(line, dict(zip(columns, cells, strict=True))) for line, cells in records]
+    _columns(columns, path)
+    return columns, ((line, dict(zip(columns, cells, strict=True))) for line, cells in rows)
 
 
-def _read_jsonl(path: str, note: _Note, errors: str) -> _Records:
-    records, columns = [], {}
-    for line, text in numbered_lines(path, _encoding(path, note, errors), errors=errors):
+def _json_lines(lines: Iterable[tuple[int, str]], path: str) -> Iterator[tuple[int, dict]]:
+    for line, text in lines:
         if text.strip():
-            record = json_object(text, f"{path}:{line}")
-            columns |= dict.fromkeys(record)
-            records.append((line, record))
-    return list(columns), records
+            yield line, json_object(text.rstrip("\r\n"), f"{path}:{line}")
 
 
-def _read_parquet(path: str, note: _Note, errors: str) -> _Records:
+def _json_records(lines: Iterator[tuple[int, str]], path: str) -> Iterator[tuple[int, dict]]:
+    """Of a list of objects, or of JSON Lines, which have this ending on the Hub."""
+    before = []
+    for line, text in lines:
+        before.append((line, text))
+        if text.strip():
+            break
+    if not before or not before[-1][1].lstrip().startswith("["):
+        yield from _json_lines(before, path)
+        yield from _json_lines(lines, path)
+        return
     try:
-        table = pyarrow.parquet.read_table(path)
+        rows = json.loads("".join(text for _, text in [*before, *lines]))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: no JSON ({error}); write a list of objects") from None
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ValueError(f"{path}:{number}: no object; write {{…}} for each row")
+        yield number, row
+
+
+def _open_parquet(file: BinaryIO, path: str) -> Records:
+    try:
+        parquet = pyarrow.parquet.ParquetFile(file)
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path}: no whole Parquet file ({str(error).splitlines()[0]}); write it again") from None
-    return table.column_names, list(enumerate(table.to_pylist(), 1))
+    return _arrow_records(parquet.schema_arrow, parquet.iter_batches(_ROWS), path)
 
 
-def _read_excel(path: str, note: _Note, errors: str) -> _Records:
-    records = excel_records(path)
-    _, header = next(records, (1, ()))
+def _open_arrow(file: BinaryIO, path: str) -> Records:
+    try:
+        stream = pyarrow.ipc.open_stream(file)
+    except pyarrow.ArrowException as error:
+        raise ValueError(f"{path}: no whole Arrow file ({str(error).splitlines()[0]}); save it again") from None
+    return _arrow_records(stream.schema, stream, path)
+
+
+def _arrow_records(schema: pyarrow.Schema, batches: Iterable, path: str) -> Records:
+    columns, names = _columns(schema.names, path), _class_names(schema)
+
+    def records() -> Iterator[tuple[int, dict]]:
+        number = 0
+        try:
+            for batch in batches:
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row | {name: _named(row[name], names[name]) for name in names}
+        except pyarrow.ArrowException as error:
+            raise ValueError(f"{path}: not whole ({str(error).splitlines()[0]}); write it again") from None
+
+    return columns, records()
+
+
+def _class_names(schema: pyarrow.Schema) -> dict[str, list[str]]:
+    """The names of classes that `datasets` notes in the files that it writes, of each column that has such."""
+    features = datasets.Features.from_arrow_schema(schema)
+    labels = {
+        name: feature.feature if isinstance(feature, datasets.List) else feature for name, feature in features.items()
+    }
+    return {name: label.names for name, label in labels.items() if isinstance(label, datasets.ClassLabel)}
+
+
+def _named(cell, names: list[str]):
+    """The name of a number of a class; -1 is no class."""
+    if isinstance(cell, list):
+        return [_named(one, names) for one in cell]
+    if not isinstance(cell, int):
+        return cell
+    return names[cell] if 0 <= cell < len(names) else None
+
+
+def _open_excel(path: str) -> Records:
+    rows = excel_records(path)
+    _, header = next(rows, (1, ()))
     columns = [cell_text(cell) for cell in header]
-    return columns, [(line, dict(zip(columns, cells, strict=True))) for line, cells in records]
-
-
-_READERS = {
-    ".csv": _read_csv,
-    ".tsv": _read_csv,
-    ".jsonl": _read_jsonl,
-    ".parquet": _read_parquet,
-    ".xlsx": _read_excel,
-}
-FORMATS = tuple(_READERS)
+    _columns([name for name in columns if name], path)
+    return [name for name in columns if name], (
+        (line, {name: cell for name, cell in zip(columns, cells, strict=True) if name}) for line, cells in rows
+    )

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import datasets
 
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
-from .files import csv_records, csv_write, numbered_lines, scan, shuffled_by_class
+from .encodings import scan
+from .files import csv_records, csv_write, numbered_lines, shuffled_by_class
 
 __all__ = ["THUCNews", "THUCNewsConfig"]
 

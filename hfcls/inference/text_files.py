@@ -3,131 +3,133 @@
 import csv
 import difflib
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
-from hfcls.data.files import csv_reader, find_encoding
+from hfcls.data.encodings import check_name
+from hfcls.data.files import UTF_8, csv_reader, decoded_lines
+from hfcls.data.split_files import FORMATS, file_format, files_by_split
+from hfcls.data.table_files import open_records, text_cell, written
 from hfcls.errors import InputError
 
-FORMATS = (".csv", ".jsonl", ".txt")
+_WITH_COLUMNS = (".csv", ".tsv", ".xlsx")  # whose other columns are kept beside the answers
+_STANDARD_INPUT = "standard input"
 
 
 class TextFile:
-    """The rows of a CSV file with a header, a JSON Lines file or a file with one text a line; `-` is standard input.
+    """The rows of a file in any format that training reads; `-` is standard input, with one text a line.
 
-    Iterating gives each row as a list of fields, one for each of `columns`. CSV fields may span lines; empty lines are
-    skipped in CSV and JSON Lines, and are empty texts in a text file.
+    A folder is what `files_by_split` finds there: its test split, or the one that there is. Iterating gives each row as
+    a list of cells, one for each of `columns`. Empty lines are skipped, but in a text file, where they are empty texts.
 
     Attributes:
-        columns: names of the fields: those of the CSV header, otherwise the text column alone.
+        columns: names of the cells: those of CSV, TSV and Excel, otherwise the text columns alone.
         text: which of them holds the text.
         pair: which of them holds a second text, or None.
-        encoding: `utf-8` or `gb18030`, found by reading the whole file; standard input must be UTF-8.
-        size: bytes of the file; None for standard input.
-        bytes_read: how far reading has come.
+        notes: what was guessed, one line each.
+        size: bytes of the files; None for standard input.
 
     Raises:
-        InputError: on opening, no such file or format, nothing in it, neither encoding, no such column; on reading, a
+        InputError: on opening, no such file or format, nothing in it, no known encoding, no such column; on reading, a
             row that does not fit. The message names file and line.
     """
 
-    def __init__(self, path: str, text_column: str = "text", pair_column: str | None = None):
-        self.path, self.bytes_read, self.size, self.encoding = path, 0, None, "utf-8"
-        suffix = ".txt" if path == "-" else Path(path).suffix.lower()
-        if suffix not in FORMATS:
-            raise InputError(f"{path}: what is in it must show in its name: {', '.join(FORMATS)}")
-        if path == "-":
-            self.path, file = "standard input", sys.stdin.buffer
-        else:
-            file = _open(path)
-            self.size, self.encoding = os.fstat(file.fileno()).st_size, _find_encoding(path)
-
-        lines = self._lines(file)
-        wanted = [text_column] if pair_column is None else [text_column, pair_column]
-        if suffix == ".csv":
-            reader = csv_reader(lines)
-            first = self._next(reader)
-            self._rows = self._csv_rows(reader)
-        else:
-            if pair_column is not None and suffix != ".jsonl":
-                raise InputError(f"{path}: a text file has one text a line: --text_pair_column needs .csv or .jsonl")
-            rows = self._json_rows(lines, wanted) if suffix == ".jsonl" else self._line_rows(lines)
+    def __init__(
+        self, path: str, text_column: str = "text", pair_column: str | None = None, encoding: str | None = None
+    ):
+        self.path, self.notes, self.size, self._read, self._file = path, [], None, 0, None
+        self._wanted = [text_column] if pair_column is None else [text_column, pair_column]
+        self._encoding = encoding
+        try:
+            if encoding is not None:
+                check_name(encoding)
+            if path == "-":
+                self.path, paths = _STANDARD_INPUT, [_STANDARD_INPUT]
+            else:
+                paths = _paths(path)
+                self.size = sum(os.path.getsize(path) for path in paths)
+            kind = ".txt" if path == "-" else file_format(paths[0])
+            if pair_column is not None and kind == ".txt":
+                raise InputError(f"{path}: a text file has one text a line: --text_pair_column needs columns")
+            self._keeps_columns = kind in _WITH_COLUMNS
+            self.columns = self._wanted
+            rows = chain.from_iterable(map(self._rows, paths))
             first = next(rows, None)  # now, so that a file that cannot be read says so before a model is loaded
-            self._rows = chain([first], rows)
-        if first is None:
+        except OSError as error:
+            raise InputError(f"{error.filename or path}: {error.strerror}") from error
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        if first is None and not (self._keeps_columns and self.columns):
             raise InputError(f"{self.path}: is empty, there is nothing to classify")
-        self.columns = first if suffix == ".csv" else wanted
-        self.text = self._find_column(text_column, self.columns, line=1)
-        self.pair = None if pair_column is None else self._find_column(pair_column, self.columns, line=1)
+        self._all = chain([] if first is None else [first], rows)
+        self.text = self.columns.index(text_column)
+        self.pair = None if pair_column is None else self.columns.index(pair_column)
 
     def __iter__(self) -> Iterator[list[str]]:
-        return self._rows
-
-    def _lines(self, file) -> Iterator[str]:
-        for number, line in enumerate(file, start=1):
-            self.bytes_read += len(line)
-            try:
-                text = line.decode(self.encoding)
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"{self.path}:{number}: not in UTF-8; convert it: iconv -f GB18030 -t UTF-8"
-                ) from error
-            yield text.removeprefix("\ufeff") if number == 1 else text
-
-    def _next(self, reader) -> list[str] | None:
         try:
-            return next(reader, None)
-        except csv.Error as error:
-            raise InputError(
-                f"{self.path}:{reader.line_num}: not CSV ({error}): is a quote not closed or not doubled?"
-            ) from error
+            yield from self._all
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
-    def _line_rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
-        for line in lines:
-            yield [line.removesuffix("\n").removesuffix("\r")]
+    @property
+    def bytes_read(self) -> int:
+        """How far reading has come; 0 of standard input."""
+        return self._read + (self._file.tell() if self._file is not None and not self._file.closed else 0)
 
-    def _csv_rows(self, reader) -> Iterator[list[str]]:
-        while (row := self._next(reader)) is not None:
-            if len(row) == len(self.columns):
-                yield row
-            elif row:
-                raise InputError(
-                    f"{self.path}:{reader.line_num}: {len(row)} fields instead of {len(self.columns)}: "
-                    "quote a field that holds a comma"
-                )
+    def _rows(self, path: str) -> Iterator[list[str]]:
+        """The rows of one file."""
+        if self.path == _STANDARD_INPUT:
+            lines = decoded_lines(sys.stdin.buffer, path, self._encoding or UTF_8)
+            yield from ([text.rstrip("\r\n")] for _, text in lines)
+            return
+        with open(path, "rb") as self._file:
+            yield from self._cells(path, self._file)
+        self._read += os.path.getsize(path)
 
-    def _json_rows(self, lines: Iterator[str], columns: list[str]) -> Iterator[list[str]]:
-        for number, line in enumerate(lines, start=1):
-            if line.isspace():
-                continue
-            try:
-                content = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{self.path}:{number}: not JSON ({error}): one object a line") from error
-            if not isinstance(content, dict):
-                raise InputError(f'{self.path}:{number}: not a JSON object like {{"{columns[0]}": "…"}}')
-            for column in columns:
-                self._find_column(column, list(content), line=number)
-                if not isinstance(content[column], str):
-                    raise InputError(
-                        f"{self.path}:{number}: {column} is {json.dumps(content[column])[:60]}, not a text"
-                    )
-                if not _is_unicode(content[column]):
-                    raise InputError(
-                        f"{self.path}:{number}: {column} holds half a surrogate pair: write the whole character"
-                    )
-            yield [content[column] for column in columns]
+    def _cells(self, path: str, file: BinaryIO) -> Iterator[list[str]]:
+        columns, records = open_records(file, path, self.notes.append, encoding=self._encoding)
+        if file_format(path) == ".txt":
+            yield from ([record["text"]] for _, record in records)
+            return
+        if columns:
+            self._check_columns(columns, f"{path}:1")
+        if self._keeps_columns:
+            if self.columns not in (self._wanted, columns):
+                raise InputError(f"{path}:1: other columns than in the file before: name one file")
+            self.columns = columns
+        for line, record in records:
+            where = f"{path}:{line}"
+            if columns is None:
+                self._check_columns(list(record), where)
+            texts = {name: text_cell(record.get(name), where) for name in self._wanted}
+            yield [texts[name] if name in texts else written(record.get(name)) for name in self.columns]
 
-    def _find_column(self, name: str, columns: list[str], line: int) -> int:
-        if name in columns:
-            return columns.index(name)
-        near = difflib.get_close_matches(name, columns, n=1)
-        hint = f"did you mean --text_column {near[0]}?" if near else "name one with --text_column"
-        raise InputError(f"{self.path}:{line}: no column {name}, only {', '.join(columns) or 'an empty line'}: {hint}")
+    def _check_columns(self, columns: list[str], where: str) -> None:
+        for name in self._wanted:
+            if name not in columns:
+                near = difflib.get_close_matches(name, columns, n=1)
+                hint = f"did you mean --text_column {near[0]}?" if near else "name one with --text_column"
+                found = ", ".join(columns[:20]) or "an empty line"
+                raise InputError(f"{where}: no column {name}, only {found}: {hint}")
+
+
+def _paths(path: str) -> list[str]:
+    """The files of an input: itself, or those of the split in a folder."""
+    if not os.path.isdir(path):
+        os.stat(path)
+        if file_format(path) is None:
+            raise InputError(f"{path}: what is in it must show in its name: {', '.join(FORMATS)}")
+        return [path]
+    files = files_by_split(path)
+    if not files:
+        raise InputError(f"{path}: no test{'|'.join(FORMATS)} in it; name a file")
+    if "test" not in files and len(files) > 1:
+        raise InputError(f"{path}: holds the splits {', '.join(files)}; name a file")
+    return files["test"] if "test" in files else next(iter(files.values()))
 
 
 class AnswerFile:
@@ -255,19 +257,3 @@ def _open(path: str):
         return open(path, "rb")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-
-
-def _find_encoding(path: str) -> str:
-    """`utf-8` or `gb18030`, whichever the whole of a file is in."""
-    try:
-        return find_encoding(path).removesuffix("-sig")
-    except ValueError as error:
-        raise InputError(str(error)) from error
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

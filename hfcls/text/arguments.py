@@ -163,10 +163,14 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
     )
     text_column: str = field(default="text", metadata={"help": "The column of the texts."})
     text_pair_column: str | None = field(default=None, metadata={"help": "The column of a second text."})
-    label_column: str = field(default="label", metadata={"help": "The column of the classes, names or numbers."})
+    label_column: str = field(
+        default="label",
+        metadata={"help": "The column of the classes, names or numbers; or columns of 0 and 1, one a class: a,b,c."},
+    )
     multi_label: bool = field(
         default=False, metadata={"help": "A row has any number of labels: a list, or names between separators."}
     )
+    encoding: str | None = field(default=None, metadata={"help": "Of a table's text files. Absent: UTF-8 or GB18030."})
     label_separator: str = field(default=",", metadata={"help": "What stands between the labels of a row."})
     group_column: str | None = field(
         default=None, metadata={"help": "Rows with the same value here stay in one split where splits are drawn."}
@@ -191,6 +195,8 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
                 )
             if self.multi_label:
                 raise InputError(f"--multi_label is of your own table; {self.dataset} has one class a row")
+            if self.encoding is not None:
+                raise InputError(f"--encoding is of your own table; save the files of {self.dataset} as UTF-8")
         elif self.dataset is not None and not own and self.data_dir is not None:
             raise InputError(f"--dataset {self.dataset} comes from the Hub: leave --data_dir out")
         if not self.label_separator:

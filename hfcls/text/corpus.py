@@ -12,7 +12,7 @@ from hfcls.text.arguments import TextClassificationArguments
 from hfcls.training.corpus import load_corpus
 from hfcls.training.setup import Corpus
 
-TABLE_OPTIONS = "text_column text_pair_column label_column group_column multi_label label_separator".split()
+TABLE_OPTIONS = "text_column text_pair_column label_column group_column multi_label label_separator encoding".split()
 
 
 def load_text_corpus(arguments: TextClassificationArguments, training_args: TrainingArguments) -> Corpus:

@@ -264,7 +264,7 @@ def test_csv_keeps_its_columns_and_its_order(tmp_path):
 def test_other_files(tmp_path, name, content, encoding):
     (tmp_path / name).write_bytes(content.encode(encoding))
     texts = TextFile(str(tmp_path / name))
-    assert texts.encoding == encoding
+    assert [encoding.upper() in note for note in texts.notes] == [True] * (encoding != "utf-8")
     assert predict_file(Counting(), texts, str(tmp_path / "out.csv")) == 3
     assert [row[0] for row in _read(tmp_path / "out.csv")] == ["text", "一二", "", "三\u2028四\x85五"]
     assert texts.bytes_read == texts.size
@@ -282,20 +282,21 @@ def test_a_header_alone_is_an_empty_table(tmp_path):
         ("in.txt", b"", "in.txt: is empty"),
         ("in.csv", b"", "in.csv: is empty"),
         ("in.jsonl", b"\n", "in.jsonl: is empty"),
-        ("in.xlsx", b"x", "in.xlsx: what is in it must show in its name"),
+        ("in.xlsx", b"x", "in.xlsx: no whole Excel file"),
         ("in.txt", "一\n".encode() * 3 + b"\xff\n", "in.txt:4: neither UTF-8 nor GB18030"),
         ("in.csv", b"id,tekst\n1,a\n", "in.csv:1: no column text, only id, tekst: did you mean --text_column tekst?"),
         ("in.csv", b"id,zzz\n1,a\n", "in.csv:1: no column text, only id, zzz: name one with --text_column"),
-        ("in.csv", b'text,b\n1,2\n"a\nb",3,4\n', "in.csv:4: 3 fields instead of 2"),
-        ("in.csv", b'text\na\n"b\nc\n', "in.csv:4: not CSV"),
-        ("in.csv", b'text\n"a"b\n', "in.csv:2: not CSV"),
+        ("in.docx", b"x", "in its name: .csv, .tsv, .txt, .json, .jsonl, .parquet, .xlsx"),
+        ("in.csv", b'text,b\n1,2\n"a\nb",3,4\n', "in.csv:3: 3 cells, the header has 2"),
+        ("in.csv", b'text\na\n"b\nc\n', "in.csv:3: unexpected end of data; check that every quote is closed"),
+        ("in.csv", b'text\n"a"b\n', "in.csv:2: ',' expected after '\"'"),
         ("in.csv", b"text,prediction\na,b\n", "in.csv:1: has a column prediction already"),
-        ("in.jsonl", b'{"text": "a"}\n{"text": "b"\n', "in.jsonl:2: not JSON"),
-        ("in.jsonl", b"[" * 100_000, "in.jsonl:1: not JSON"),
-        ("in.jsonl", b'"a"\n', "in.jsonl:1: not a JSON object"),
+        ("in.jsonl", b'{"text": "a"}\n{"text": "b"\n', "in.jsonl:2: no JSON"),
+        ("in.jsonl", b"[" * 100_000, "in.jsonl:1: no JSON"),
+        ("in.jsonl", b'"a"\n', "in.jsonl:1: no object"),
         ("in.jsonl", b'{"Text": "a"}\n', "in.jsonl:1: no column text, only Text: did you mean --text_column Text?"),
-        ("in.jsonl", b'{"text": null}\n', "in.jsonl:1: text is null, not a text"),
-        ("in.jsonl", b'{"text": "\\ud83d"}\n', "in.jsonl:1: text holds half a surrogate pair"),
+        ("in.jsonl", b'{"text": ["a"]}\n', "in.jsonl:1: the text is ['a']; give each row one text"),
+        ("in.jsonl", b'{"text": "\\ud83d"}\n', "in.jsonl:1: the text holds half a surrogate pair"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, content, message):
