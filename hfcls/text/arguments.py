@@ -7,6 +7,7 @@ from hfcls.data.corpora import corpus_names
 from hfcls.errors import InputError
 from hfcls.models import TEXT
 from hfcls.own_code import is_file
+from hfcls.text.languages import is_language
 from hfcls.training.arguments import RecipeArguments
 
 
@@ -199,6 +200,10 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
                 raise InputError(f"--encoding is of your own table; save the files of {self.dataset} as UTF-8")
         elif self.dataset is not None and not own and self.data_dir is not None:
             raise InputError(f"--dataset {self.dataset} comes from the Hub: leave --data_dir out")
+        if self.language is not None and not is_language(self.language):
+            raise InputError(
+                f"--language {self.language}: give its code of ISO 639, such as zh for Chinese and en for English"
+            )
         if not self.label_separator:
             raise InputError("--label_separator: give at least one character")
         if self.dataset is None and self.data_dir is None:

@@ -162,6 +162,7 @@ def parse(
 
     from hfcls.training import output_folder
     from hfcls.training.checkpoints import checkpoint_to_resume, end_if_finished
+    from hfcls.training.flags import check_training_arguments
 
     given = _read(arguments_class, argv)
     own_names = {f.name for f in fields(arguments_class)}
@@ -177,6 +178,7 @@ def parse(
         training_args = TrainingArguments(**training_values)
     except (ValueError, ImportError) as error:
         raise InputError(" ".join(str(error).split())) from error
+    check_training_arguments(training_args)
     output_folder.lock(training_args)
     end_if_finished(arguments, training_args)
     training_args.resume_from_checkpoint = checkpoint_to_resume(arguments, training_args)

@@ -11,10 +11,11 @@ from hfcls.training.non_finite import StopWhereNotFinite
 
 
 def trainer_options(arguments: SharedArguments, training_args: TrainingArguments) -> dict:
-    """What the flags say to any `ClassifierTrainer`: arguments, schedule, optimizer and callbacks."""
+    """What the flags say to any `ClassifierTrainer`: arguments, schedule, optimizer, callbacks and the last batch."""
     # Trainer's own push uploads training_args.bin, which holds the token and local paths: `run` pushes instead.
     trainer_args = copy.copy(training_args)
     trainer_args.push_to_hub, trainer_args.hub_token = False, None
+    trainer_args.dataloader_drop_last = False  # Trainer would drop rows of validation and test as well
     callbacks = [StopWhereNotFinite()]
     if arguments.early_stopping_patience is not None:
         callbacks.append(transformers.EarlyStoppingCallback(arguments.early_stopping_patience))
@@ -24,6 +25,7 @@ def trainer_options(arguments: SharedArguments, training_args: TrainingArguments
     return {
         "args": trainer_args,
         "schedule": arguments.schedule,
+        "drop_last": training_args.dataloader_drop_last,
         "optimizer_cls_and_kwargs": optimizer,
         "callbacks": callbacks,
     }

@@ -19,6 +19,7 @@ from hfcls.training import fingerprint, output_folder, resume
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.checkpoints import full_disk_said
 from hfcls.training.describe import describe_run, precision
+from hfcls.training.flags import check_fit
 from hfcls.training.non_finite import check_test_loss
 from hfcls.training.setup import Setup
 
@@ -61,6 +62,7 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
     output_dir = Path(training_args.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)  # of a fold
     if arguments.evaluate_only is None:
+        check_fit(trainer, setup)
         output_folder.check_room(setup.model, training_args, arguments.optimizer)
     corpus = fingerprint.describe(setup.tables(), setup.target.names, setup.processor, setup.model)
     resume.begin(arguments, training_args, corpus)

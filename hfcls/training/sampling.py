@@ -1,6 +1,6 @@
 """The order in which training rows are read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -21,19 +21,30 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
         batch_size: rows read in one step by all processes together.
         seed: of the order.
         on_epoch: called with the number of each epoch that begins, for rows that change with it.
+        drop_last, fill_last: see `last_batch`.
     """
 
     CHUNK = 50
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, on_epoch: Callable[[int], None] | None = None):
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        batch_size: int,
+        seed: int,
+        on_epoch: Callable[[int], None] | None = None,
+        *,
+        drop_last: bool = False,
+        fill_last: bool = False,
+    ):
         self.lengths = np.asarray(lengths)
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
         self.on_epoch = on_epoch
+        self.last = {"drop_last": drop_last, "fill_last": fill_last}
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(last_batch(range(len(self.lengths)), self.batch_size, **self.last))
 
     def set_epoch(self, epoch: int) -> None:
         """Called by accelerate at the start of every epoch, a resumed one included."""
@@ -52,5 +63,23 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
             order[start : start + chunk] = part[np.argsort(self.lengths[part], kind="stable")]
         batches = order.reshape(-1, self.batch_size)
         random.shuffle(batches)
-        yield from batches.ravel().tolist()
-        yield from rest.tolist()
+        yield from last_batch([*batches.ravel().tolist(), *rest.tolist()], self.batch_size, **self.last)
+
+
+def last_batch(order: Sequence[int], batch_size: int, *, drop_last: bool, fill_last: bool) -> Sequence[int]:
+    """The rows of `order` so that the last batch of `batch_size` can be trained on.
+
+    Args:
+        drop_last: leave its rows out if they are too few.
+        fill_last: give it the first row of all as a second one if it has one alone, for models that normalise over the
+            rows of a batch.
+    """
+    rest = len(order) % batch_size
+    if drop_last:
+        return order[: len(order) - rest]
+    return [*order, order[0]] if fill_last and rest == 1 else order
+
+
+def normalises_rows(model: torch.nn.Module) -> bool:
+    """Whether `model` cannot be trained on one row, as the variance of a single number is none."""
+    return any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())

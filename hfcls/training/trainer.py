@@ -10,7 +10,7 @@ import transformers
 
 from hfcls.models.truncation import save_pipeline
 from hfcls.training import checkpoints, optimization
-from hfcls.training.sampling import LengthGroupedSampler
+from hfcls.training.sampling import LengthGroupedSampler, last_batch, normalises_rows
 from hfcls.training.totals import RunTotals
 
 logger = logging.getLogger(__name__)
@@ -27,12 +27,14 @@ class ClassifierTrainer(transformers.Trainer):
 
     Args:
         schedule: one of `optimization.learning_rate_schedule`; None for what the arguments say.
+        drop_last: train on whole batches only. `dataloader_drop_last` drops rows that are measured, too.
         options: as `Trainer` takes them.
     """
 
-    def __init__(self, *, schedule: str | None = None, **options):
+    def __init__(self, *, schedule: str | None = None, drop_last: bool = False, **options):
         super().__init__(**options)
         self.schedule = schedule
+        self.drop_last = drop_last
         self.training_is_over = False
         self.add_callback(RunTotals())
         self.add_callback(FindBestCheckpoint())
@@ -94,14 +96,17 @@ class ClassifierTrainer(transformers.Trainer):
     # would be to build the whole DataLoader anew. tests/training/test_trainer.py fails when it moves.
     def _get_train_sampler(self, train_dataset=None):
         train_dataset = self.train_dataset if train_dataset is None else train_dataset
+        rows_at_once = self.get_total_train_batch_size(self.args) // self.args.gradient_accumulation_steps
+        # Several processes fill up what is left over among themselves.
+        fill_last = self.args.world_size == 1 and normalises_rows(self.model)
+        last = {"drop_last": self.drop_last, "fill_last": fill_last}
         if self.args.train_sampling_strategy == "sequential":
-            return super()._get_train_sampler(train_dataset)
+            return last_batch(range(len(train_dataset)), rows_at_once, **last)
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         lengths = getattr(train_dataset, "lengths", np.zeros(len(train_dataset)))
         # accelerate itself does not tell the dataset with several processes, nor after a resume inside an epoch.
         on_epoch = getattr(train_dataset, "set_epoch", None)
-        rows_at_once = self.get_total_train_batch_size(self.args) // self.args.gradient_accumulation_steps
-        return LengthGroupedSampler(lengths, rows_at_once, seed, on_epoch)
+        return LengthGroupedSampler(lengths, rows_at_once, seed, on_epoch, **last)
 
     def use_full_precision(self) -> None:
         """Evaluates and predicts in the precision of the weights from here on, without autocast: as the saved model
