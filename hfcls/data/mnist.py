@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import datasets
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from . import idx_files, picture_folders, picture_modes, tensor_files
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
@@ -241,8 +241,8 @@ def _read_folders(
     for picture in pictures:
         try:
             with Image.open(picture.path) as image:
-                image.load()
                 loss.add(image)
+                ImageOps.exif_transpose(image).convert("RGB")  # as whoever reads it will do
         except _UNREADABLE as error:
             reason = " ".join(str(error).replace(picture.path, "it").split()) or type(error).__name__
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Reading pictures that may be torn."""
+"""Reading pictures that may be torn, as what a pipeline of transformers makes of them: upright, 8-bit RGB."""
 
 import struct
 import zlib
@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
+from transformers.image_utils import load_image
 
+from hfcls.data.picture_modes import RGBLoss
 from hfcls.errors import InputError
 
 # What Pillow raises for files that are torn or worse.
@@ -14,28 +16,32 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.err
 
 
 def decode(file: Path | BinaryIO, where: str) -> Image.Image:
-    """The picture in `file` as RGB; `where` begins the message if there is none.
+    """The picture in `file` as a pipeline sees it; `where` begins the message if there is none.
 
     Raises:
         InputError: it cannot be read to its end.
     """
     try:
         with Image.open(file) as image:
-            return image.convert("RGB")
+            return load_image(image)
     except UNREADABLE as error:
         raise unreadable(where, error) from error
 
 
-def check(file: BinaryIO, where: str) -> None:
+def check(file: BinaryIO, where: str, loss: RGBLoss) -> None:
     """Reads the header of a picture, and the checksums where there are some; the pixels are left alone.
+
+    What it will lose as RGB is added to `loss`.
 
     Raises:
         InputError: it is no picture.
     """
     try:
-        Image.open(file).verify()
+        image = Image.open(file)
+        image.verify()
     except UNREADABLE as error:
         raise unreadable(where, error) from error
+    loss.add(image)
 
 
 def unreadable(where: str, error: Exception) -> InputError:

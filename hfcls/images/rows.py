@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 from transformers import BaseImageProcessor
+from transformers.image_utils import load_image
 
 from hfcls.images.augmentation import draw_transformations, transform_affine
 from hfcls.models.image_cnn import ImageCNNImageProcessor
@@ -88,5 +89,5 @@ def _normalize(processor: ImageCNNImageProcessor, pictures: list[np.ndarray]) ->
 
 
 def _process(processor: BaseImageProcessor, pictures: list[Image.Image]) -> torch.Tensor:
-    images = [picture.convert("RGB") for picture in pictures]
+    images = [load_image(picture) for picture in pictures]  # as a pipeline does
     return processor(images, return_tensors="pt")["pixel_values"]

@@ -20,6 +20,7 @@ from transformers import (
 )
 from transformers import initialization as init
 from transformers.image_transforms import to_pil_image
+from transformers.image_utils import load_image
 from transformers.modeling_outputs import ImageClassifierOutput
 
 
@@ -104,8 +105,9 @@ class ImageCNNForImageClassification(PreTrainedModel):
 class ImageCNNImageProcessor(BaseImageProcessor):
     """From a picture of any size and kind to the input of `ImageCNNForImageClassification`; needs Pillow alone.
 
-    A picture becomes grey (or RGB, for three channels), is scaled to `image_size` × `image_size`, and its values,
-    0 to 1, are shifted and scaled by `image_mean` and `image_std`, one number each. Transparent parts count as black.
+    A picture becomes upright 8-bit RGB, as any pipeline makes it, then grey (for three channels it stays RGB), is
+    scaled to `image_size` × `image_size`, and its values, 0 to 1, are shifted and scaled by `image_mean` and
+    `image_std`, one number each.
 
     MNIST is written in white on black: pictures of dark strokes on light paper are to be inverted first.
     """
@@ -128,12 +130,9 @@ class ImageCNNImageProcessor(BaseImageProcessor):
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """One picture as (num_channels, image_size, image_size) uint8."""
-        if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
-            image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-        elif image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-        image = image.convert("L" if self.num_channels == 1 else "RGB")
+        image = load_image(image)  # what a pipeline gives: called itself, the processor sees the same
+        if self.num_channels == 1:
+            image = image.convert("L")
         if image.size != (self.image_size, self.image_size):
             image = image.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
         array = np.asarray(image)

@@ -25,7 +25,7 @@ from hfcls.retrieval.corpus import RetrievalCorpus
 from hfcls.retrieval.files import describe_split, write_examples, write_predictions
 from hfcls.retrieval.rows import PairRows, Pixels, RetrievalCollator, pixel_values
 from hfcls.retrieval.trainer import Pool, RetrievalTrainer
-from hfcls.retrieval.zero_shot import measure_zero_shot
+from hfcls.retrieval.zero_shot import find_classes, measure_zero_shot
 from hfcls.runs.record import Split
 from hfcls.text.collator import text_collator
 from hfcls.text.rows import TokenRows, token_lengths, tokenize
@@ -41,9 +41,14 @@ TASK = "zero-shot-image-classification"  # the pipeline that the Hub offers for 
 
 @dataclass
 class RetrievalSetup(Setup):
-    """A model of two towers. `rows` are pairs of pictures and texts to train on, and `Pool`s to search."""
+    """A model of two towers. `rows` are pairs of pictures and texts to train on, and `Pool`s to search.
+
+    Attributes:
+        zero_shot_classes: of `--zero_shot_dir`, class → pictures; None without it.
+    """
 
     pipeline_task: str = TASK
+    zero_shot_classes: dict[str, list[Path]] | None = None
 
     def build_trainer(self, arguments: RetrievalArguments, training_args: TrainingArguments) -> RetrievalTrainer:
         self.model.accepts_loss_kwargs = False  # its forward takes **kwargs but knows nothing of accumulated batches
@@ -72,9 +77,9 @@ class RetrievalSetup(Setup):
         found = trainer.search(self.rows.test, "test")
         start, _ = start_and_best(trainer.state.log_history)
         metrics = found.metrics | ({} if start is None else {"start_recall_at_1": start})
-        if arguments.zero_shot_dir is not None:
+        if self.zero_shot_classes is not None:
             metrics |= measure_zero_shot(
-                trainer.model, self.processor, arguments.zero_shot_dir, arguments.prompt, trainer.args
+                trainer.model, self.processor, self.zero_shot_classes, arguments.prompt, trainer.args
             )
 
         def write(folder: Path) -> None:
@@ -96,8 +101,9 @@ def build(
     """The model that the flags ask for: saved, from scratch, or pretrained (`default` is the Hub name of the recipe).
 
     Raises:
-        InputError: the model or a vocabulary cannot be loaded, or does not fit.
+        InputError: the model or a vocabulary cannot be loaded, or does not fit; `--zero_shot_dir` holds no classes.
     """
+    zero_shot_classes = None if arguments.zero_shot_dir is None else find_classes(arguments.zero_shot_dir)
     name = arguments.evaluate_only or arguments.model_name_or_path or default
     base_model = None if arguments.evaluate_only or arguments.from_scratch else name
     if arguments.from_scratch is None:
@@ -132,7 +138,9 @@ def build(
         lengths=lengths,
     )
     collator = RetrievalCollator(to_pixel_values, text_collator(tokenizer))
-    return RetrievalSetup(corpus, processor, rows, collator, model, name, base_model)
+    return RetrievalSetup(
+        corpus, processor, rows, collator, model, name, base_model, zero_shot_classes=zero_shot_classes
+    )
 
 
 def _from_scratch(

@@ -13,6 +13,7 @@ from PIL import Image
 from transformers import TrainingArguments
 
 from hfcls.data.corpora import CORPORA
+from hfcls.data.picture_modes import RGBLoss
 from hfcls.images import decoding as pictures
 from hfcls.metrics.pairs import Pairs
 from hfcls.retrieval.arguments import RetrievalArguments
@@ -58,7 +59,7 @@ class RetrievalSplit:
     file: str
 
     def decode(self, rows: Sequence[int]) -> list[Image.Image]:
-        """The pictures of `rows` as RGB.
+        """The pictures of `rows`, upright and as RGB.
 
         Raises:
             InputError: one is torn; the message names file, line and id.
@@ -69,14 +70,19 @@ class RetrievalSplit:
             for image_id, line, content in zip(images["id"], images["line"], images["image"], strict=True)
         ]
 
-    def check_pictures(self) -> None:
+    def check_pictures(self) -> list[str]:
         """Makes sure that all pictures begin as pictures do; that they are whole is seen when they are decoded.
+
+        Returns:
+            What there is to say of those that lose something as RGB, one line each.
 
         Raises:
             InputError: one is no picture; the message names file, line and id.
         """
+        loss = RGBLoss()
         for row in self.images:
-            pictures.check(io.BytesIO(row["image"]), self._where(row["id"], row["line"]))
+            pictures.check(io.BytesIO(row["image"]), self._where(row["id"], row["line"]), loss)
+        return loss.notes(self.file)
 
     def _where(self, image_id: int, line: int) -> str:
         return f"{self.file}:{line}: image {image_id}"
@@ -140,7 +146,9 @@ def load_retrieval_corpus(arguments: RetrievalArguments, training_args: Training
                 f"{split_name}: {limit} texts drawn at random (seed {training_args.seed}), and their pictures only"
             )
         splits[split_name] = split
-        split.check_pictures()
+        for line in split.check_pictures():
+            logger.warning("%s", line)
+            notes.append(line)
     sizes = ", ".join(f"{len(split.texts):,}/{len(split.images):,} {key}" for key, split in splits.items())
     logger.info("%s, texts/pictures: %s", images.title, sizes)
     return RetrievalCorpus(images.title, images.source, texts.language, splits, notes)

@@ -1,43 +1,49 @@
 """Classifying pictures by the names of their folders, with a model that was never trained for those classes."""
 
+import logging
 from pathlib import Path
 
 import torch
 from torch.nn.functional import normalize
 from transformers import ChineseCLIPModel, ChineseCLIPProcessor, TrainingArguments
 
+from hfcls.data.picture_folders import PICTURES, class_folders
+from hfcls.data.picture_modes import RGBLoss
 from hfcls.errors import InputError
-from hfcls.images.decoding import decode
+from hfcls.images.decoding import check, decode
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+logger = logging.getLogger(__name__)
 
 
-def find_pictures(folder: str | Path) -> dict[str, list[Path]]:
-    """Class → its pictures, of `<folder>/<class>/<picture>`, both in the order of their names.
+def find_classes(folder: str | Path) -> dict[str, list[Path]]:
+    """Class → its pictures, of `<folder>/<class>/<picture>`, both in the order of their names; each is decoded once.
 
     Raises:
-        InputError: there are not at least two classes, or one is empty.
+        InputError: there are not at least two classes with pictures, or one picture cannot be read.
     """
     folder = Path(folder)
-    classes = {
-        path.name: sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
-        for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
-        if path.is_dir() and not path.name.startswith(".")
-    }
-    if len(classes) < 2:
+    if not folder.is_dir():
+        raise InputError(f"--zero_shot_dir {folder}: no such folder; give one that holds <class>/<picture>")
+    found = class_folders(str(folder), lambda line: logger.warning("%s", line))
+    if len(found) < 2:
         raise InputError(
-            f"{folder}: {len(classes)} folders; --zero_shot_dir needs <class>/<picture>, two classes or more"
+            f"--zero_shot_dir {folder}: {len(found)} folders hold pictures ({' '.join(PICTURES)}); it needs "
+            f"<class>/<picture>, two classes or more"
         )
-    for name, pictures in classes.items():
-        if not pictures:
-            raise InputError(f"{folder / name}: no pictures ({', '.join(sorted(PICTURES))}); add some or remove it")
+    classes, loss = {name: [Path(path) for path in paths] for name, paths in found.items()}, RGBLoss()
+    for path in (path for paths in classes.values() for path in paths):
+        with path.open("rb") as file:
+            check(file, f"{path}:", loss)
+        decode(path, f"{path}:")
+    for line in loss.notes(str(folder)):
+        logger.warning("%s", line)
     return classes
 
 
 def measure_zero_shot(
     model: ChineseCLIPModel,
     processor: ChineseCLIPProcessor,
-    folder: str | Path,
+    classes: dict[str, list[Path]],
     prompt: str,
     training_args: TrainingArguments,
 ) -> dict[str, float]:
@@ -46,10 +52,9 @@ def measure_zero_shot(
     The class of a picture is the one whose `prompt`, with its name in place of `{}`, is nearest. It is what
     `pipeline("zero-shot-image-classification", hypothesis_template=prompt)` answers.
 
-    Raises:
-        InputError: the folder does not hold classes of pictures.
+    Args:
+        classes: as `find_classes` returns them.
     """
-    classes = find_pictures(folder)
     model.eval()
     device = training_args.device
     texts = processor.tokenizer(
@@ -61,9 +66,8 @@ def measure_zero_shot(
         prompts = normalize(model.get_text_features(**texts.to(device)).pooler_output, dim=-1)
         for start in range(0, len(paths), training_args.per_device_eval_batch_size):
             batch = paths[start : start + training_args.per_device_eval_batch_size]
-            inputs = processor.image_processor([decode(path, f"{path}:") for path, _ in batch], return_tensors="pt").to(
-                device
-            )
+            pictures = [decode(path, f"{path}:") for path, _ in batch]
+            inputs = processor.image_processor(pictures, return_tensors="pt").to(device)
             features = model.get_image_features(**inputs).pooler_output
             answers = (features @ prompts.T).argmax(dim=1).tolist()
             right += sum(answer == number for answer, (_, number) in zip(answers, batch, strict=True))

@@ -12,7 +12,7 @@ from PIL import Image
 from hfcls.errors import InputError
 from hfcls.runs import predictions
 
-if TYPE_CHECKING:  # torch and datasets are not needed to read thumbnails
+if TYPE_CHECKING:  # torch, transformers and datasets are not needed to read thumbnails
     from hfcls.metrics.one_label import OneLabel
 
 NAME = "mistakes.json"
@@ -67,8 +67,10 @@ def check_pngs(path: Path, pictures: Iterable[str]) -> None:
 
 
 def thumbnail(image: Image.Image) -> str:
-    """`image`, at most `SIDE` pixels wide and high, as a PNG file in base64."""
-    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    """`image` as the model sees it, at most `SIDE` pixels wide and high, as a PNG file in base64."""
+    from transformers.image_utils import load_image
+
+    small = load_image(image)
     small.thumbnail((SIDE, SIDE))
     file = io.BytesIO()
     small.save(file, "PNG", optimize=True)

@@ -1,6 +1,10 @@
 """Pictures: rows, augmentation, and the recipe from training to a model that others use."""
 
+import base64
+import csv
+import io
 import json
+import os
 import subprocess
 import sys
 
@@ -16,15 +20,19 @@ from transformers import (
     ViTImageProcessorPil,
     pipeline,
 )
+from transformers.image_utils import load_image
 
 from hfcls.errors import InputError
 from hfcls.images.arguments import ImageArguments
 from hfcls.images.augmentation import DRAWS, transform_affine
+from hfcls.images.decoding import decode
 from hfcls.images.rows import ImageCollator, ImageRows, pixel_values_by
 from hfcls.models.image_cnn import ImageCNNImageProcessor
 from hfcls.runs.hub import files_to_push
+from hfcls.runs.thumbnails import thumbnail
 from hfcls.training.arguments import parse
 from tests.hub_server import serve_hub
+from tests.images.kinds import KINDS, save_kinds
 from tests.text.test_baselines import run
 
 
@@ -82,20 +90,57 @@ def test_calibrated(tmp_path, monkeypatch):
     assert config["calibrated_temperature"] == temperature != 1
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
-def test_processor_takes_any_picture(mode):
-    processor = ImageCNNImageProcessor()
-    deep = Image.fromarray(digit().astype(np.uint16) * 257)
-    picture = deep if mode == "I;16" else Image.fromarray(digit()).convert(mode)
-    assert picture.mode == mode
-    pixels = processor.pixels(picture)
-    assert pixels.shape == (1, 28, 28) and pixels.dtype == np.uint8
-    np.testing.assert_allclose(pixels[0].astype(int), digit(), atol=2)
+def test_pictures_of_every_kind_become_what_a_pipeline_makes_of_them(tmp_path):
+    """In the processor of the CNN, in what retrieval reads, and in the thumbnails of a report."""
+    grey, coloured = ImageCNNImageProcessor(), ImageCNNImageProcessor(num_channels=3, image_size=32)
+    upright = []
+    for kind, path in save_kinds(tmp_path / "pictures", seed=0).items():
+        expected = load_image(str(path))
+        assert expected.mode == "RGB", kind
+        with Image.open(path) as picture:
+            assert kind in (picture.mode, "P transparent") or kind.startswith("orientation")
+            for processor in (grey, coloured):
+                pixels = processor.pixels(picture)
+                assert pixels.shape == (processor.num_channels, processor.image_size, processor.image_size)
+                np.testing.assert_array_equal(pixels, processor.pixels(expected), err_msg=kind)
+            shown = Image.open(io.BytesIO(base64.b64decode(thumbnail(picture))))
+        np.testing.assert_array_equal(np.asarray(decode(path, "it")), np.asarray(expected), err_msg=kind)
+        np.testing.assert_array_equal(np.asarray(shown), np.asarray(expected), err_msg=kind)
+        if kind.startswith("orientation"):
+            upright.append(expected.size)
+    assert upright == [(24, 32)] * 4 + [(32, 24)] * 4
 
 
-def test_transparent_is_black():
-    picture = Image.new("RGBA", (28, 28), (255, 255, 255, 0))
-    assert ImageCNNImageProcessor().pixels(picture).max() == 0
+CLASSIFY = """
+import json, sys
+sys.modules["hfcls"] = None
+from transformers import pipeline
+classify = pipeline("image-classification", model=sys.argv[1], trust_remote_code=True)
+scores = [{one["label"]: one["score"] for one in classify(path, top_k=2)} for path in sys.argv[2:]]
+print(json.dumps(scores))
+"""
+
+
+@pytest.mark.parametrize("vision_model", ["cnn", "vit"], indirect=True)
+def test_what_is_measured_of_every_kind_is_what_the_saved_pipeline_answers(vision_model, tmp_path, monkeypatch):
+    for seed, name in enumerate(("train/a", "train/b", "test/a", "test/b")):
+        save_kinds(tmp_path / "pictures" / name, seed)
+    flags = (
+        f"--data_dir {tmp_path / 'pictures'} --num_train_epochs 1 --per_device_train_batch_size 4 --learning_rate 1e-4"
+    )
+    if vision_model is not None:
+        flags += f" --model_name_or_path {vision_model}"
+    run("mnist_cnn.py", flags, tmp_path / "out", monkeypatch)
+    with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * len(KINDS)
+    paths = [str(tmp_path / "pictures" / row["id"]) for row in rows]
+    command = [sys.executable, "-c", CLASSIFY, str(tmp_path / "out"), *paths]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    for row, scores in zip(rows, json.loads(done.stdout.splitlines()[-1]), strict=True):
+        assert float(row["a"]) == pytest.approx(scores["a"], abs=1e-4), row["id"]
+    assert len({round(float(row["a"]), 4) for row in rows}) > len(KINDS)  # the model sees differences
 
 
 def test_processor_gives_what_training_saw():
@@ -171,7 +216,9 @@ def test_resumed_inside_an_epoch_ends_in_the_same_weights(tmp_path, monkeypatch)
 
 @pytest.fixture
 def vision_model(tmp_path, request):
-    """A tiny model of transformers with random weights and a head for three classes of its own."""
+    """A tiny model of transformers with random weights and a head for three classes of its own; None for the CNN."""
+    if request.param == "cnn":
+        return None
     if request.param == "vit":
         config = ViTConfig(
             hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32,

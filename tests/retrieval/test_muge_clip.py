@@ -18,9 +18,10 @@ from transformers import AutoProcessor, ChineseCLIPModel, pipeline
 
 from hfcls.data.muge import MUGE
 from hfcls.errors import InputError
-from hfcls.retrieval.zero_shot import find_pictures
+from hfcls.retrieval.zero_shot import find_classes
 from hfcls.runs.hub import files_to_push
 from tests.hub_server import serve_hub
+from tests.images.kinds import save_kinds
 from tests.runs.test_pushed_baselines import PUSH
 from tests.text.test_baselines import ROOT, run
 
@@ -50,12 +51,8 @@ print(json.dumps([outputs.image_embeds[0].tolist(), outputs.text_embeds[0].tolis
 def finished(tmp_path_factory):
     """The folder of a run, and what it printed of itself."""
     folder = tmp_path_factory.mktemp("muge")
-    random = np.random.default_rng(0)
-    for name in ("一", "白", "黑"):
-        (folder / "pictures" / name).mkdir(parents=True)
-        for number in range(6):
-            pixels = random.integers(0, 256, (16, 32), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / "pictures" / name / f"{number}.png")
+    for seed, name in enumerate(("一", "白", "黑")):
+        save_kinds(folder / "pictures" / name, seed)
     with pytest.MonkeyPatch.context() as patch:
         results = run("muge_clip.py", f"{FLAGS} --zero_shot_dir {folder / 'pictures'}", folder / "out", patch)
     return folder / "out", results
@@ -80,7 +77,7 @@ def test_results(finished, texts_of_test):
 
 def test_zero_shot_accuracy_is_that_of_the_pipeline(finished):
     output_dir, results = finished
-    pictures = sorted((output_dir.parent / "pictures").glob("*/*.png"))
+    pictures = sorted((output_dir.parent / "pictures").glob("*/*.*"))
     classes = sorted({path.parent.name for path in pictures})
     classify = pipeline("zero-shot-image-classification", model=str(output_dir))
     answers = classify([str(path) for path in pictures], candidate_labels=classes, hypothesis_template="一张{}的图片。")
@@ -309,9 +306,38 @@ def test_mistakes_are_one_line(flags, message, tmp_path, monkeypatch, capsys):
 
 
 def test_folders_without_pictures_are_refused(tmp_path):
-    with pytest.raises(InputError, match="0 folders"):
-        find_pictures(tmp_path / "nowhere")
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    with pytest.raises(InputError, match="a: no pictures"):
-        find_pictures(tmp_path)
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        find_classes(tmp_path / "nowhere")
+    for name in ("a", "b", "__MACOSX"):
+        (tmp_path / name).mkdir()
+    for hidden in ("b/._1.png", "__MACOSX/._1.png"):
+        (tmp_path / hidden).write_bytes(b"\0\5\x16\7")
+    Image.new("L", (3, 3)).save(tmp_path / "a" / "1.png")
+    with pytest.raises(InputError, match="1 folders hold pictures"):
+        find_classes(tmp_path)
+
+
+def test_no_class_without_a_picture(tmp_path, caplog):
+    for name in ("a", "b", "empty"):
+        (tmp_path / name).mkdir()
+    for name in ("a/1.png", "b/1.PNG"):
+        Image.new("LA", (3, 3)).save(tmp_path / name)
+    assert find_classes(tmp_path) == {"a": [tmp_path / "a" / "1.png"], "b": [tmp_path / "b" / "1.PNG"]}
+    assert "1 folders without a picture are no classes (empty)" in caplog.text
+    assert "2 pictures have transparent parts" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", ["no folder", "a torn picture"])
+def test_pictures_for_zero_shot_are_read_before_training(wrong, tmp_path, monkeypatch, capsys):
+    """A typing error is found before the model is built: nothing of a run is there yet."""
+    folder = tmp_path / "pictures"
+    if wrong == "a torn picture":
+        for name in ("a", "b"):
+            (folder / name).mkdir(parents=True)
+            Image.effect_noise((64, 64), 50).save(folder / name / "1.jpg")
+        (folder / "b" / "1.jpg").write_bytes((folder / "b" / "1.jpg").read_bytes()[:900])
+    said = "no such folder" if wrong == "no folder" else "b/1.jpg: cannot be read"
+    with pytest.raises(SystemExit, match="2"):
+        run("muge_clip.py", f"{FLAGS} --zero_shot_dir {folder}", tmp_path / "out", monkeypatch)
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
