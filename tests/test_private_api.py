@@ -5,6 +5,7 @@ Each entry: where it is, the name, the file of hfcls that uses it, and the versi
 
 import inspect
 
+import accelerate
 import pytest
 import tqdm
 import transformers
@@ -23,6 +24,7 @@ NAMED_IN = [
         "hfcls/retrieval/trainer.py",
         "transformers 5.23",
     ),
+    (accelerate.Accelerator.prepare_model, "_original_forward", "hfcls/training/trainer.py", "accelerate 1.15"),
     (transformers.Trainer.evaluate, "callback_handler.on_evaluate", "hfcls/retrieval/trainer.py", "transformers 5.23"),
 ]
 
