@@ -30,13 +30,15 @@ class _Parser(argparse.ArgumentParser):
     """Reports a mistake as one line, with the nearest name, instead of two screens of usage."""
 
     def __init__(self, **options):
+        self.flags = []
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def add_argument(self, *names, **options):
+        self.flags += [name for name in names if name.startswith("-")]
+        return super().add_argument(*names, **options)
 
     def error(self, message):
         raise InputError(f"{message} (see {self.prog} --help)")
-
-    def flags(self) -> list[str]:
-        return [flag for action in self._actions for flag in action.option_strings]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -59,7 +61,7 @@ def _run(argv: list[str]) -> int:
         return options.run(options, unknown)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        raise InputError(f"{flag} is not a flag of hfcls {verb}{_nearest(flag, verbs[verb].flags(), f'hfcls {verb}')}")
+        raise InputError(f"{flag} is not a flag of hfcls {verb}{_nearest(flag, verbs[verb].flags, f'hfcls {verb}')}")
     return options.run(options)
 
 

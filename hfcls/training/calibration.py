@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from hfcls.errors import InputError
-from hfcls.metrics import label_sets as multi_label
 from hfcls.metrics.calibration import fit_temperature
+from hfcls.metrics.label_sets import fit_thresholds
 from hfcls.metrics.target import Target
 
 
@@ -72,7 +72,7 @@ def calibrate(trainer, rows, target: Target) -> float:
 def choose_thresholds(trainer, rows) -> np.ndarray:
     """(classes,) the thresholds of the greatest F1 on `rows`, noted in the config as well."""
     evaluated = trainer.predict(rows)
-    thresholds = multi_label.fit_thresholds(evaluated.predictions, evaluated.label_ids)
+    thresholds = fit_thresholds(evaluated.predictions, evaluated.label_ids)
     trainer.model.config.decision_thresholds = thresholds.tolist()
     return thresholds
 

@@ -66,7 +66,7 @@ def run(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args:
     finished = [(folder / FINISHED).is_file() for folder in folders]  # asked before any process writes one
     pool = datasets.concatenate_datasets([corpus.splits["train"], corpus.splits["validation"]])
     for folder, done, (kept, held_out) in zip(
-        folders, finished, parts(pool, arguments.num_folds, training_args.seed), strict=True
+        folders, finished, held_out_parts(pool, arguments.num_folds, training_args.seed), strict=True
     ):
         if done:
             logger.info("%s: finished before", folder)
@@ -84,7 +84,7 @@ def run(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args:
         _summarise(build, corpus, arguments, training_args, folders, task)
 
 
-def parts(rows: datasets.Dataset, number: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def held_out_parts(rows: datasets.Dataset, number: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """`number` times the row numbers that are kept and those that are held out, each row being held out once.
 
     Raises:
@@ -105,7 +105,7 @@ def parts(rows: datasets.Dataset, number: int, seed: int) -> Iterator[tuple[np.n
 
 def _fold(corpus: Corpus, pool: datasets.Dataset, kept: np.ndarray, held_out: np.ndarray, seed: int) -> Corpus:
     rows = pool.select(kept)
-    train, validation = next(parts(rows, VALIDATION_PARTS, seed))
+    train, validation = next(held_out_parts(rows, VALIDATION_PARTS, seed))
     splits = {"train": rows.select(train), "validation": rows.select(validation), "test": pool.select(held_out)}
     return replace(corpus, splits=datasets.DatasetDict(splits), unlabelled=None, repeated=None)
 

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from hfcls.data.thucnews import THUCNews
 from hfcls.errors import InputError
 from hfcls.report.run import load_run
-from hfcls.training.folds import _write_out_of_fold, parts
+from hfcls.training.folds import _write_out_of_fold, held_out_parts
 from tests.text.test_baselines import run
 
 FLAGS = "--architecture ngram_linear --num_folds 3 --num_train_epochs 1 --max_train_samples 240"
@@ -83,21 +83,21 @@ def test_parts(grouped):
     columns = {"label": labels.tolist(), "text": [str(row) for row in range(100)]}
     columns |= {"group": [str(row // 2) for row in range(100)]} if grouped else {}
     rows = datasets.Dataset.from_dict(columns)
-    found = list(parts(rows, 5, seed=1))
+    found = list(held_out_parts(rows, 5, seed=1))
     assert sorted(np.concatenate([held_out for _, held_out in found])) == list(range(100))
     for kept, held_out in found:
         assert not set(kept) & set(held_out) and len(kept) + len(held_out) == 100
         assert labels[held_out].sum() == 4
         if grouped:
             assert not {row // 2 for row in kept} & {row // 2 for row in held_out}
-    again = list(parts(rows, 5, seed=1))
+    again = list(held_out_parts(rows, 5, seed=1))
     assert all((one[1] == other[1]).all() for one, other in zip(found, again, strict=True))
 
 
 def test_too_few_rows_for_the_folds():
     rows = datasets.Dataset.from_dict({"label": [0] * 10 + [1] * 3})
     with pytest.raises(InputError, match="3 rows of a class are too few for 5 parts"):
-        list(parts(rows, 5, seed=1))
+        list(held_out_parts(rows, 5, seed=1))
 
 
 @pytest.mark.parametrize(
