@@ -101,8 +101,11 @@ def build(
     """The model that the flags ask for: saved, from scratch, or pretrained (`default` is the Hub name of the recipe).
 
     Raises:
-        InputError: the model or a vocabulary cannot be loaded, or does not fit; `--zero_shot_dir` holds no classes.
+        InputError: the model or a vocabulary cannot be loaded, or does not fit; `--zero_shot_dir` holds no classes;
+            batches are of one pair.
     """
+    if arguments.evaluate_only is None:
+        _check_batches(arguments, training_args, corpus)
     zero_shot_classes = None if arguments.zero_shot_dir is None else find_classes(arguments.zero_shot_dir)
     name = arguments.evaluate_only or arguments.model_name_or_path or default
     base_model = None if arguments.evaluate_only or arguments.from_scratch else name
@@ -141,6 +144,20 @@ def build(
     return RetrievalSetup(
         corpus, processor, rows, collator, model, name, base_model, zero_shot_classes=zero_shot_classes
     )
+
+
+def _check_batches(arguments: RetrievalArguments, training_args: TrainingArguments, corpus: RetrievalCorpus) -> None:
+    """Makes sure that every pair has another one to be contrasted with: the loss of one alone is zero."""
+    size = training_args.train_batch_size * arguments.contrastive_accumulation * training_args.world_size
+    if size < 2:
+        raise InputError(
+            f"--per_device_train_batch_size {training_args.per_device_train_batch_size}: a pair alone has nothing to "
+            f"be contrasted with, and nothing would be learned; give 2 or more, or --contrastive_accumulation 2 or more"
+        )
+    if len(corpus.splits["train"].pairs) < 2:
+        raise InputError(
+            f"{corpus.name}: fewer than two pairs to train on have nothing to be contrasted with; add some"
+        )
 
 
 def _from_scratch(

@@ -16,6 +16,7 @@ from hfcls.metrics.retrieval import recall, search
 from hfcls.retrieval.contrastive import MAX_LOGIT_SCALE, RandomState, contrastive_loss, gather
 from hfcls.retrieval.corpus import RetrievalSplit
 from hfcls.retrieval.rows import PoolImages, PoolTexts
+from hfcls.retrieval.sampling import AccompaniedSampler, batches_of_pairs
 from hfcls.text.rows import TokenRows
 from hfcls.training.trainer import ClassifierTrainer
 
@@ -44,7 +45,7 @@ class RetrievalTrainer(ClassifierTrainer):
 
     Batches hold `contrastive_accumulation` times as many pairs as go through the model at once. Gradient caching (Gao
     et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup") gives the loss and the
-    gradients of the whole batch.
+    gradients of the whole batch. No batch is of one pair alone, see `AccompaniedSampler`.
 
     Args:
         relations: of the training pairs, `RetrievalSplit.worded`.
@@ -69,6 +70,12 @@ class RetrievalTrainer(ClassifierTrainer):
         self.contrastive_accumulation = contrastive_accumulation
         self.loss_is_scaled_for_ga = False  # a mean over the batch, which Trainer divides by the accumulated batches
         self.add_callback(ClampLogitScale())
+
+    def _get_train_sampler(self, train_dataset=None):
+        sampler = super()._get_train_sampler(train_dataset)
+        rows_at_once = self.get_total_train_batch_size(self.args) // self.args.gradient_accumulation_steps
+        alone = self.args.world_size == 1 and len(sampler) % rows_at_once == 1
+        return AccompaniedSampler(sampler) if alone else sampler
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         image_rows, wordings = (gather(inputs[name]) for name in RELATED)
@@ -162,7 +169,7 @@ class RetrievalTrainer(ClassifierTrainer):
         )
         logit_scale = self._logit_scale().detach().cpu()
         total = 0.0
-        for images, texts in (part.T for part in pairs.split(self.args.per_device_eval_batch_size)):
+        for images, texts in (part.T for part in batches_of_pairs(pairs, self.args.per_device_eval_batch_size)):
             positives = describes(images[:, None], wordings[texts][None])
             loss = contrastive_loss(image_features[images], text_features[texts], logit_scale, positives)
             total += loss.item() * len(images)

@@ -13,9 +13,11 @@ import torch
 from torch.nn.functional import normalize
 from transformers.models.chinese_clip.modeling_chinese_clip import image_text_contrastive_loss
 
+from hfcls.errors import InputError
 from hfcls.retrieval import trainer as trainer_module
 from hfcls.retrieval.contrastive import MAX_LOGIT_SCALE, contrastive_loss, mask_patches
 from hfcls.retrieval.corpus import Relations
+from hfcls.retrieval.sampling import AccompaniedSampler, batches_of_pairs
 from tests.retrieval import worker
 
 ROOT = Path(__file__).parents[2]
@@ -164,3 +166,37 @@ def test_logit_scale_stays_below_its_limit_and_a_frozen_tower_as_it_is(tmp_path)
         frozen = name.startswith(("vision_model.", "visual_projection."))
         assert torch.equal(after[name], tensor) or not frozen, name
     assert not torch.equal(after["text_projection.weight"], before["text_projection.weight"])
+
+
+@pytest.mark.parametrize("strategy", ["random", "sequential"])
+def test_no_pair_is_alone(strategy, tmp_path):
+    """A pair that is left over is read with another one, in every epoch; all other orders are what they were."""
+    flags = f"--train_sampling_strategy {strategy} --max_train_samples 8 --max_steps 4 --learning_rate 1e-4"
+    even = worker.build(tmp_path / "even", f"{flags} --per_device_train_batch_size 8")
+    pairs = len(even.train_dataset)
+    assert pairs % 8 != 1
+    assert not isinstance(even.get_train_dataloader().batch_sampler.sampler, AccompaniedSampler)
+
+    odd = worker.build(tmp_path / "odd", f"{flags} --per_device_train_batch_size {pairs - 1}")
+    batches = list(odd.get_train_dataloader().batch_sampler)
+    assert [len(batch) for batch in batches] == [pairs - 1, 2] and batches[1][1] == batches[0][0]
+    assert sorted(row for batch in batches for row in batch)[-1] == pairs - 1
+    assert len({row for batch in batches for row in batch}) == pairs
+    results = worker.measure(tmp_path / "measured", f"{flags} --per_device_train_batch_size {pairs - 1}")
+    assert len(results["losses"]) == 4 and (results["losses"] > 0.1).all()
+
+
+def test_a_batch_of_one_pair_is_refused(tmp_path):
+    with pytest.raises(InputError, match="--per_device_train_batch_size 1: a pair alone has nothing"):
+        worker.build(tmp_path, "--per_device_train_batch_size 1")
+    worker.build(tmp_path, "--per_device_train_batch_size 1 --contrastive_accumulation 2")
+
+
+def test_batches_that_a_loss_is_measured_on():
+    for rows in range(1, 20):
+        for size in range(1, 7):
+            batches = batches_of_pairs(torch.arange(rows), size)
+            assert torch.cat(batches).tolist() == list(range(rows))
+            assert all(len(batch) > 1 for batch in batches) or rows == 1
+            assert all(len(batch) == max(2, size) for batch in batches[:-1])
+            assert len(batches[-1]) <= max(2, size) + 1
