@@ -18,7 +18,7 @@ from hfcls.cards.statistics import count_features, fit_bag, fit_prior, fit_table
 from hfcls.data.corpora import CORPORA
 from hfcls.errors import InputError
 from hfcls.inference.load_report import log_differences
-from hfcls.inference.loading import loading_errors, num_positions, register_models
+from hfcls.inference.loading import loading_errors, num_positions, register_models, with_padding
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.card_features import LSA, PAIR, CardFeatureExtractor, pad
 from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification
@@ -125,8 +125,7 @@ def _pretrained_encoder(name_or_path: str, max_length: int):
     positions = num_positions(encoder)
     if positions is not None and max_length > positions:
         raise InputError(f"--max_length {max_length}: {name_or_path} has {positions} positions; give at most that")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token  # masked: any will do
+    tokenizer = with_padding(tokenizer, name_or_path)
     tokenizer.model_max_length = max_length  # saved with it
     return tokenizer, encoder
 

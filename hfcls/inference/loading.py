@@ -71,7 +71,33 @@ def load_text_classifier(
     """
     with loading_errors(name_or_path):
         tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path, trust_remote_code=False)
-        return tokenizer, load_model(AutoModelForSequenceClassification, name_or_path, labels)
+        tokenizer = with_padding(tokenizer, name_or_path)
+        model = load_model(AutoModelForSequenceClassification, name_or_path, labels)
+        if model.config.get_text_config().pad_token_id is None:
+            # A decoder classifies by the last token of a text, which it knows by this.
+            model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+        return tokenizer, model
+
+
+def with_padding(tokenizer: PreTrainedTokenizerBase, name_or_path: str) -> PreTrainedTokenizerBase:
+    """`tokenizer`, or a copy that pads on the right with the end of a text if it has no token to pad with, as those of
+    many decoders.
+
+    Raises:
+        InputError: it has no token for the end of a text, nor for what is unknown.
+    """
+    if tokenizer.pad_token is not None:
+        return tokenizer
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if tokenizer.pad_token is None:
+        raise InputError(
+            f"{name_or_path}: its tokenizer has no token to pad batches with, nor one for the end of a text: "
+            "name one as pad_token in its tokenizer_config.json"
+        )
+    # On the left it would move the positions of a text's tokens. Only what is named here is saved.
+    tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "right"
+    return tokenizer
 
 
 def load_image_classifier(

@@ -45,6 +45,9 @@ class JiebaTokenizer(PythonBackend):
         segmenter: `jieba` or `rjieba`. Saved, because the vocabulary was made with it.
         do_lower_case: fold the case of the words after the cut, which so stays the segmenter's own.
 
+    Raises:
+        ImportError: rjieba is not installed.
+
     Text never turns into a special token: a headline that contains `[PAD]` is cut like any other.
     """
 
@@ -64,6 +67,7 @@ class JiebaTokenizer(PythonBackend):
         if vocab is None:
             with open(vocab_file, encoding="utf-8") as file:
                 vocab = json.load(file)
+        cut_words("", segmenter, do_lower_case)  # a package that is missing is missed now, not after some texts
         self._ids = vocab
         self._tokens = {index: token for token, index in self._ids.items()}
         self.segmenter = segmenter

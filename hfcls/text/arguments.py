@@ -1,6 +1,7 @@
 """What a recipe for texts can be told on the command line."""
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Literal, Self
 
 from hfcls.data.corpora import corpus_names
@@ -124,6 +125,8 @@ class BaselineArguments(ConfigArguments, TokenArguments):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.tokens == "rjieba" and find_spec("rjieba") is None:
+            raise InputError("--tokens rjieba needs an extra: pip install 'hfcls[rjieba]', or give --tokens jieba")
         name = self.architecture
         if name is not None and name not in TEXT and not is_file(name):
             raise InputError(
