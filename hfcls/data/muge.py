@@ -8,6 +8,7 @@ import base64
 import io
 import os
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ _FEATURES = {
         }
     ),
 }
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _NUMERALS = "零一二三四五六七八九"
 _SAMPLE_IMAGES = {"train": 1500, "validation": 200, "test": 200}
 _SAMPLE_DIGITS = {"train": (0, 1200), "validation": (1200, 1500), "test": (1500, 1797)}  # no digit is in two splits
@@ -59,7 +61,7 @@ class MUGE(CorpusBuilder):
     of the same split that the text describes; only those of the test split may be unknown, which is an empty list.
     Without `data_dir`: pictures of two digits from scikit-learn side by side, one text for each number.
 
-    Rows keep the order of their file. Memory: one picture, and the ids of a split.
+    Rows keep the order of their file; blank lines are skipped. Memory: one picture, and the ids of a split.
 
     Raises:
         ValueError: one line with file, line and what to do: the constructor for missing files, `download_and_prepare`
@@ -109,16 +111,26 @@ def _find(folder: str) -> dict[str, dict[str, str]]:
 
 
 def _lines(path: str) -> Iterator[tuple[int, str]]:
-    yield from numbered_lines(path)
-    if os.path.getsize(path) == 0:
+    """The lines that are not blank, with their numbers."""
+    rows = 0
+    for number, line in numbered_lines(path):
+        if line.strip():
+            rows += 1
+            yield number, line
+    if rows == 0:
         raise ValueError(f"{path}:1: no rows; every split needs some")
 
 
 def _image_lines(path: str) -> Iterator[tuple[int, int, str]]:
     """Line number, id and base64 of every picture."""
-    first_line = {}
+    first_line, before = {}, None
     for number, line in _lines(path):
         name, tab, content = line.partition("\t")
+        if not tab and before is not None and _BASE64.fullmatch(line.strip()):
+            raise ValueError(
+                f"{path}:{number}: no id and no tab, as if the base64 of line {before} were wrapped; write each "
+                f"picture on one line (base64 -w 0)"
+            )
         if not tab or not name.isascii() or not name.isdecimal():
             raise ValueError(f"{path}:{number}: {name!r:.40} is no id; a line must be a whole number, a tab and base64")
         image_id = int(name)
@@ -126,13 +138,14 @@ def _image_lines(path: str) -> Iterator[tuple[int, int, str]]:
             raise ValueError(f"{path}:{number}: the id {name:.40} is too large; give one below 2^63")
         if image_id in first_line:
             raise ValueError(f"{path}:{number}: the id {image_id} is that of line {first_line[image_id]}; remove one")
-        first_line[image_id] = number
-        yield number, image_id, content
+        first_line[image_id] = before = number
+        yield number, image_id, content.strip()
 
 
 def _read_images(path: str) -> Iterator[dict]:
     for number, image_id, content in _image_lines(path):
         url_safe = b"-_" if "-" in content or "_" in content else None  # Chinese-CLIP's own reader takes both alphabets
+        content += "=" * (-len(content) % 4)  # which some write without
         try:
             image = base64.b64decode(content, altchars=url_safe, validate=True)
         except ValueError as error:

@@ -20,6 +20,7 @@ def png(grey):
 
 PICTURES = {7: png(10), 9: png(200)}
 IMAGES = "".join(f"{key}\t{base64.b64encode(value).decode()}\n" for key, value in PICTURES.items())
+WRAPPED = "".join(f"{key}\t{base64.encodebytes(value).decode()}" for key, value in PICTURES.items())
 TEXTS = [
     {"text_id": 1, "text": "深色的图片", "image_ids": [7]},
     {"text_id": 2, "text": "一张图片", "image_ids": [9, 7]},
@@ -69,10 +70,25 @@ def test_url_safe_base64_is_read(folder, tmp_path):
     assert prepare("images", folder, tmp_path / "cache")["train"]["image"][:] == [content]
 
 
+def test_blank_lines_are_skipped_and_missing_padding_is_added(folder, tmp_path):
+    contents = {7: b"1", 9: b"12", 11: b"123"}
+    lines = [f"{key}\t{base64.b64encode(value).decode().rstrip('=')}" for key, value in contents.items()]
+    (folder / "train_imgs.tsv").write_text("\n" + "\r\n\r\n \t\r\n".join(lines) + " \n\n", newline="")
+    (folder / "train_texts.jsonl").write_text("\n" + jsonl(TEXTS).replace("\n", "\n\n"), encoding="utf-8")
+    images = prepare("images", folder, tmp_path / "cache")["train"]
+    assert {row["id"]: row["image"] for row in images} == contents
+    assert images["line"][:] == [2, 5, 8]
+    assert [row["id"] for row in prepare("texts", folder, tmp_path / "cache")["train"]] == [1, 2]
+
+
 @pytest.mark.parametrize(
     "file, content, message",
     [
-        ("train_imgs.tsv", IMAGES[:-3] + "\n", r"train_imgs.tsv:2: torn base64"),
+        ("train_imgs.tsv", "7\t" + "A" * 9 + "\n", r"train_imgs.tsv:1: torn base64"),
+        ("train_imgs.tsv", WRAPPED, r"train_imgs.tsv:2: no id and no tab, as if the base64 of line 1 were wrapped"),
+        ("train_imgs.tsv", "AAAA\n" + IMAGES, r"train_imgs.tsv:1: 'AAAA' is no id"),
+        ("train_imgs.tsv", "\n \r\n", r"train_imgs.tsv:1: no rows"),
+        ("train_texts.jsonl", "\n\n[]\n", r":3: no object"),
         ("train_imgs.tsv", IMAGES + "9\t!!!!\n", r"train_imgs.tsv:3: the id 9 is that of line 2"),
         ("train_imgs.tsv", IMAGES + "11\t!!!!\n", r"train_imgs.tsv:3: torn base64"),
         ("train_imgs.tsv", IMAGES + "11\t\n", r"train_imgs.tsv:3: no picture"),
