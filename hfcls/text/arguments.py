@@ -91,7 +91,8 @@ class TokenArguments(TextArguments):
     )
     vocab_size: int | None = field(default=None, metadata={"help": "Keep only the most frequent tokens of train."})
     embeddings: str | None = field(
-        default=None, metadata={"help": "Pretrained vectors: GloVe or word2vec text (.gz too), or embedding_*.npz."}
+        default=None,
+        metadata={"help": "Pretrained vectors: GloVe or word2vec text (.gz, .bz2, .xz too), or embedding_*.npz."},
     )
     padding_side: Literal["right", "left"] = field(default="right", metadata={"help": "Where batches are filled up."})
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import itertools
+import lzma
 import os
 import re
 import tokenize
@@ -25,6 +27,11 @@ _LONGEST_LINE = 2**20  # bytes; a line of 2,000 numbers takes some 20,000
 _BAR_FROM = 50 * 10**6  # bytes of file; smaller ones are read in a second
 _BAR_EVERY = 10_000  # lines
 _HEADER = re.compile(rb"\d{1,12} (?P<dim>\d{1,6})\s*")  # word2vec's first line: number of vectors, dimension
+_PACKED = (  # by their first bytes, and what unpacks them
+    ("gzip", re.compile(rb"\x1f\x8b"), lambda file: gzip.GzipFile(fileobj=file)),
+    ("bz2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", re.DOTALL), bz2.BZ2File),
+    ("xz", re.compile(rb"\xfd7zXZ\x00"), lzma.LZMAFile),
+)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -51,12 +58,12 @@ class Vectors:
 def load_vectors(path: str | Path, vocabulary: dict[str, int], *, dim: int | None = None, seed: int = 0) -> Vectors:
     """Read the vectors of a vocabulary's tokens.
 
-    The format is recognised by content. Text, plain or gzipped: one token and its numbers a line, as GloVe (Pennington
-    et al., 2014) writes it, with or without word2vec's (Mikolov et al., 2013) first line of two counts. The numbers are
-    counted from the right, because some tokens of GloVe 840B contain spaces. The file is read once, line by line, and
-    only the numbers of the vocabulary's tokens are parsed; other lines are checked for the encoding of the token and
-    the number of fields. Or `.npz`: key `embeddings`, (V, dim), whose rows are the ids of the vocabulary it was made
-    with.
+    The format is recognised by content. Text, plain or packed (gz, bz2, xz): one token and its numbers a line, as GloVe
+    (Pennington et al., 2014) writes it, with or without word2vec's (Mikolov et al., 2013) first line of two counts. The
+    numbers are counted from the right, because some tokens of GloVe 840B contain spaces. The file is read once, line by
+    line, and only the numbers of the vocabulary's tokens are parsed; other lines are checked for the encoding of the
+    token and the number of fields. Or `.npz`: key `embeddings`, (V, dim), whose rows are the ids of the vocabulary it
+    was made with.
 
     Tokens without a vector get random numbers, normally distributed around 0 with the standard deviation of those
     found.
@@ -74,15 +81,18 @@ def load_vectors(path: str | Path, vocabulary: dict[str, int], *, dim: int | Non
     padding = vocabulary[padding_and_unknown(vocabulary)[0]]
     try:
         with path.open("rb") as file:
-            magic = file.read(4)
+            first = file.read(10)
             file.seek(0)
-            if magic.startswith(b"PK"):
+            if first.startswith(b"PK"):
                 return _load_npz(path, file, len(vocabulary), padding, dim)
-            lines = gzip.GzipFile(fileobj=file) if magic.startswith(b"\x1f\x8b") else file
+            packed = next(((kind, unpack) for kind, start, unpack in _PACKED if start.match(first)), None)
+            kind, lines = ("text", file) if packed is None else (packed[0], packed[1](file))
             matrix, found, duplicates = _load_text(path, lines, file, vocabulary, dim)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: damaged gzip file ({error}); fetch it again") from error
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{path}: damaged {kind} file ({error}); fetch it again") from error
     except OSError as error:
+        if error.strerror is None:  # of gzip and bz2 themselves
+            raise InputError(f"{path}: damaged {kind} file ({error}); fetch it again") from error
         raise InputError(f"{path}: {error.strerror}; give a file of vectors") from error
 
     found[padding] = False

@@ -117,6 +117,9 @@ classifier = pipeline\("text-classification", model="my_run"\)
 classifier\("a text", truncation=True, max_length=16\)
 ```
 
+The call is cut as the scores below were measured: uncut, a longer text is an error where the model has no position for
+its end, and gets other scores where it has\.
+
 ## Results
 
 On the test split \(300 rows\), measured once, after the choice of the checkpoint\.
@@ -180,6 +183,14 @@ def test_remote_code_is_explained_and_only_asked_for_where_there_is_some(card):
     use = section(text, "How to use")
     assert 'pipeline("text-classification", model="lab/rnn", trust_remote_code=True)' in use
     assert "it runs the code that lies beside the\nweights (rnn.py, words.py), so read that first." in use
+    assert "The code needs transformers 5 or newer." in use
+
+
+def test_only_a_call_that_is_cut_says_why(card):
+    assert "The call is cut" in section(card()[1], "How to use")
+    own = {"custom_pipelines": {"text-classification": {"impl": "truncation.TruncatingPipeline", "pt": []}}}
+    for changes in ({"config": {**CONFIG, **own}}, {"run": {"data.max_length": None}}):
+        assert "The call is cut" not in section(card(**changes)[1], "How to use")
 
 
 def test_images(card):

@@ -1,5 +1,7 @@
+import bz2
 import gzip
 import io
+import lzma
 import pickle
 import subprocess
 import sys
@@ -55,7 +57,7 @@ def test_equals_numpy_loadtxt(tmp_path):
     assert not vectors.matrix[VOCABULARY["[PAD]"]].any()
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
 @pytest.mark.parametrize(
     "content",
     [
@@ -124,6 +126,11 @@ def test_the_first_of_two_vectors_counts(tmp_path):
         (b"x 1 2\ny 1 2\n", ": has none of the vocabulary's 8 tokens"),
         (gzip.compress(text_file(), mtime=0)[:-20], ": damaged gzip file"),
         (gzip.compress(text_file(), mtime=0)[:15] + b"\xff" * 40, ": damaged gzip file"),
+        (b"\x1f\x8b" + b"no gzip at all", ": damaged gzip file"),
+        (bz2.compress(text_file())[:-20], ": damaged bz2 file"),
+        (bz2.compress(text_file())[:15] + b"\xff" * 40, ": damaged bz2 file"),
+        (lzma.compress(text_file())[:-20], ": damaged xz file"),
+        (lzma.compress(text_file())[:15] + b"\xff" * 40, ": damaged xz file"),
     ],
 )
 def test_unusable_text_names_file_and_line(tmp_path, content, where):
