@@ -3,6 +3,7 @@
 import numpy as np
 
 from hfcls.audit.flat import Example, Finding, FlatCorpus
+from hfcls.data.labels import near_equal
 
 RARE = 10  # rows of a class in a split, under which neither training nor a measurement says much
 DIFFERENCE = 0.05  # share of the rows that would have to change their class for two splits to agree
@@ -17,9 +18,11 @@ def class_counts(corpus: FlatCorpus) -> np.ndarray:
 
 
 def find_imbalance(corpus: FlatCorpus) -> Finding:
-    """The finding `balance`: what is missing, rare, or distributed differently, each an example."""
+    """The finding `balance`: what is missing, rare, distributed differently or nearly of one name, each an example."""
     counts = class_counts(corpus)
-    examples, numbers = [], {"missing": {}, "rare": {}, "different": {}}
+    groups = near_equal(corpus.classes)
+    examples = [Example("classes of nearly one name", [("", " | ".join(group))]) for group in groups]
+    numbers = {"missing": {}, "rare": {}, "different": {}, "near_equal": groups}
     for split, row in zip(corpus.splits, counts, strict=True):
         missing = [name for name, count in zip(corpus.classes, row, strict=True) if not count]
         rare = [f"{name} ({count})" for name, count in zip(corpus.classes, row, strict=True) if 0 < count < RARE]
@@ -39,11 +42,12 @@ def find_imbalance(corpus: FlatCorpus) -> Finding:
     return Finding(
         name="balance",
         title="Classes missing, rare or unequal",
-        found=missing + rare + len(numbers["different"]),
+        found=missing + rare + len(numbers["different"]) + len(groups),
         summary=f"{missing} missing and {rare} rare classes in splits; in train up to {ratio:.1f} to 1; "
-        f"{len(numbers['different'])} splits distributed differently",
+        f"{len(numbers['different'])} splits distributed differently"
+        + (f"; nearly one name: {', '.join(map(repr, groups[0]))}" if groups else ""),
         explanation=f"Rare: under {RARE} rows in a split. Different: {DIFFERENCE:.0%} of the rows or more, and more "
-        "than chance (chi-squared test).",
+        "than chance (chi-squared test). Nearly one name: but for case, width or spaces.",
         numbers=numbers | {"imbalance": float(ratio)},
         examples=examples,
         rows=np.empty(0, dtype=np.int64),

@@ -83,9 +83,13 @@ def _check(options: argparse.Namespace) -> int:
     if options.write_clean is not None:
         from hfcls.audit.clean import write_clean
 
-        dropped = write_clean(done, left_out, options.write_clean)
-        rows = ", ".join(f"{count:,} {split}" for split, count in dropped.items())
+        cleaned = write_clean(done, left_out, options.write_clean)
+        rows = ", ".join(f"{count:,} {split}" for split, count in cleaned.dropped.items())
         print_lines(f"clean: {options.write_clean}, without {rows} rows ({', '.join(left_out)})")
+        if cleaned.spared:
+            print_lines(f"kept whole, or hardly a row would be left: {', '.join(cleaned.spared)}")
+        if cleaned.halved:
+            print_lines(f"lost over half of their rows: {', '.join(cleaned.halved)}")
     found = [finding.name for finding in done.findings if finding.found and finding.name in fatal]
     if found:
         print_lines(f"failed on {', '.join(found)}", file=sys.stderr)

@@ -175,10 +175,11 @@ def _draw(rows: list[tuple[str, str, str, int]], seed: int, path: str) -> dict[s
     """Splits the rows, in their order: of each class a fifth for test, a tenth of the others for validation."""
     drawn = dict(shuffled_by_class([row[3] for row in rows], seed))
     split_of = {}
-    for label, name in enumerate(_NAMES):
-        numbers = drawn.get(label, [])
-        if len(numbers) < 3:
-            raise ValueError(f"{path}: {len(numbers)} rows of class {name} are too few for three splits; add some")
+    sizes = {name: len(drawn.get(label, [])) for label, name in enumerate(_NAMES)}
+    rare = [f"{size} rows of class {name}" for name, size in sizes.items() if size < 3]
+    if rare:
+        raise ValueError(f"{path}: {', '.join(rare)} are too few for three splits; add some")
+    for numbers in drawn.values():
         test = max(1, round(len(numbers) / 5))
         validation = max(1, round((len(numbers) - test) / 10))
         for place, number in enumerate(numbers):

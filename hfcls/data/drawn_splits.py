@@ -25,11 +25,10 @@ def draw(rows: list[dict], splits: list[str], seed: int, path: str, note: _Note)
     counts = Counter(label for row in rows for label in row["labels"] or [""])  # "" where none applies
     if "" in counts and counts[""] < len(splits):
         del counts[""]
-    label, fewest = min(counts.items(), key=lambda item: item[1])
-    if fewest < len(splits):
-        raise ValueError(
-            f"{path}: {fewest} rows of class {label[:40]!r} are too few for {', '.join(splits)}; add some, or remove it"
-        )
+    rare = [f"{count} rows of class {label[:40]!r}" for label, count in counts.items() if count < len(splits)]
+    if rare:
+        them = "it" if len(rare) == 1 else "them"
+        raise ValueError(f"{path}: {', '.join(rare)} are too few for {', '.join(splits)}; add some, or remove {them}")
     grouped: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
         grouped.setdefault(row.get("group") or f"\0{number}", []).append(number)

@@ -259,11 +259,11 @@ def _read_document(path: str, encoding: str, labels: list[str]) -> Iterator[tupl
 def _stratify(labels: list[str], splits: list[str], seed: int, where: str) -> dict[str, list[int]]:
     """Row numbers by split, shuffled: of each class a tenth for each split but the first, which gets the rest."""
     drawn: dict[str, list[int]] = {split: [] for split in splits}
-    for label, rows in shuffled_by_class(labels, seed):
-        if len(rows) < len(splits):
-            raise ValueError(
-                f"{where}: {len(rows)} of class {label!r} are too few to draw {', '.join(splits)}; add some"
-            )
+    classes = dict(shuffled_by_class(labels, seed))
+    rare = [f"{len(rows)} of class {label!r}" for label, rows in classes.items() if len(rows) < len(splits)]
+    if rare:
+        raise ValueError(f"{where}: {', '.join(rare)} are too few to draw {', '.join(splits)}; add some")
+    for rows in classes.values():
         tenth = max(1, round(len(rows) / 10))
         for split in splits[1:]:
             drawn[split] += rows[:tenth]

@@ -26,6 +26,7 @@ from hfcls.errors import InputError
 from hfcls.inference.loading import check_whole, longest_input, register_models, tokenizer_class
 from hfcls.inference.text_files import AnswerFile, TextFile
 from hfcls.models.truncation import Truncation
+from hfcls.runs.predictions import probability_columns
 from hfcls.terminal import print_lines
 
 BATCH_SIZE = 64
@@ -182,8 +183,8 @@ def predict_file(
     """Classifies every row of `texts` into the CSV file `output`, in order, going on where that file ends.
 
     Its columns are those of `texts`, `prediction` and `probability` (both empty where the logits are not finite), then
-    with `all_probabilities` one for each class, named as the class. Where a text has several labels, both are JSON
-    lists.
+    with `all_probabilities` one for each class, named as the class, or `class_NAME` where that name is taken. Where a
+    text has several labels, both are JSON lists.
 
     Returns:
         The number of rows now in `output`.
@@ -193,11 +194,13 @@ def predict_file(
             written before stays valid.
     """
     labels, thresholds = classifier.labels, classifier.thresholds
-    added = ["prediction", "probability", *(labels if all_probabilities else [])]
+    added = ["prediction", "probability"]
     for name in added:
         if name in texts.columns:
             raise InputError(f"{texts.path}:1: has a column {name} already, which is to be added: rename it")
 
+    if all_probabilities:
+        added += probability_columns(labels, [*texts.columns, *added])
     with AnswerFile(output, [*texts.columns, *added]) as answers:
         rows = iter(texts)
         if answers.skip_answered(rows):

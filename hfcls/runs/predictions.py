@@ -2,6 +2,7 @@
 
 import csv
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # torch and datasets are not needed to read predictions
     from hfcls.training.setup import Corpus
 
 NAME = "predictions.csv"
+RESERVED = ("text", "id", "label", "prediction", "fold")  # columns of predictions.csv and out_of_fold.csv
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,21 @@ class Predictions:
         return self.known & (equal if equal.ndim == 1 else equal.all(axis=1))
 
 
+def probability_columns(names: Iterable[str], taken: Iterable[str] = RESERVED) -> list[str]:
+    """What the probability column of each class is called: as the class; `class_label` for a class "label".
+
+    Args:
+        taken: names of the columns before them.
+    """
+    names, columns = list(names), []
+    for name in names:
+        column = name
+        while column in taken or (column != name and column in names):
+            column = f"class_{column}"
+        columns.append(column)
+    return columns
+
+
 def write_predictions(
     path: Path, corpus: "Corpus", target: "Target", *, labels: np.ndarray, logits: np.ndarray
 ) -> None:
@@ -67,7 +84,7 @@ def write_predictions(
     )
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([column, "label", "prediction", *target.names])
+        writer.writerow([column, "label", "prediction", *probability_columns(target.names)])
         writer.writerows([row, label, answer, *(f"{p:.9g}" for p in shares)] for row, label, answer, shares in rows)
 
 
@@ -94,14 +111,16 @@ def read_predictions(path: Path, target: "Target") -> Predictions:
     Raises:
         InputError: the file is missing, is no UTF-8, or has a column, row, label or probability that does not fit.
     """
-    # Columns are taken by position, since a class may itself be called "text" or "label". A lone surrogate in a text
-    # is read as it was written; every other byte that is no UTF-8 is an error.
+    # Columns are taken by position, since in old files a class may itself be called "text" or "label". A lone
+    # surrogate in a text is read as it was written; every other byte that is no UTF-8 is an error.
     lines, texts, labels, answers, shares = [], [], [], [], []
     try:
         with open(path, encoding="utf-8", errors="surrogatepass", newline="") as file:
             rows = csv_reader(file)
             header = next(rows, None) or [""]
-            if header[0] not in ("text", "id") or header[1:] != ["label", "prediction", *target.names]:
+            # Older versions named the column of a class "label" so, too.
+            columns = [["label", "prediction", *names] for names in (probability_columns(target.names), target.names)]
+            if header[0] not in ("text", "id") or header[1:] not in columns:
                 raise InputError(
                     f"{path}:1: the columns must be text or id, label, prediction and the {len(target.names)} classes "
                     "of run.json in their order: evaluate again"

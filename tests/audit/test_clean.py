@@ -7,10 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
+from hfcls.audit.sources import load_tables
 from hfcls.cli import main
 from hfcls.data.imdb import IMDB
 from hfcls.data.mnist import MNIST
 from hfcls.data.repetition import count_repeated, repeated_line
+from hfcls.data.table import Table
 from hfcls.data.thucnews import THUCNews
 
 
@@ -72,13 +74,39 @@ def test_tables_keep_their_other_columns(suffix, tmp_path):
 
 def test_excel_is_looked_at_but_not_written(tmp_path, capsys):
     pytest.importorskip("openpyxl")
-    frame = pandas.DataFrame({"text": ["one", "one", "two"], "label": ["x", "x", "y"]})
+    frame = pandas.DataFrame({"text": ["one", "one", "two", "three"], "label": ["x", "x", "x", "x"]})
     frame.to_excel(tmp_path / "table.xlsx", index=False)
     words = ["check", tmp_path / "table.xlsx", "--output", tmp_path / "a.html"]
     assert _main(*words) == 0
-    assert "3 train rows, 2 classes" in capsys.readouterr().out
+    assert "4 train rows, 1 classes" in capsys.readouterr().out
     assert _main(*words, "--write-clean", tmp_path / "clean") == 2
     assert "table.xlsx: a .xlsx file is not written back; save it as .csv" in capsys.readouterr().err
+
+
+def test_no_class_is_emptied(tmp_path, capsys):
+    """A corpus of short intents: every row of the largest class has its text under another class, too."""
+    rows = [("yes", "agree"), ("ok", "agree")] * 30 + [("yes", "confirm"), ("ok", "confirm")]
+    rows += [(f"text number {row}", ("confirm", "other", "other")[row % 3]) for row in range(30)] + [
+        ("same", "other")
+    ] * 40
+    source, page = tmp_path / "t.csv", ["--output", tmp_path / "a.html"]
+    pandas.DataFrame(rows, columns=["text", "label"]).to_csv(source, index=False)
+    assert _main("check", source, *page, "--write-clean", tmp_path / "clean") == 0
+    printed = capsys.readouterr().out
+    assert "kept whole, or hardly a row would be left: agree in train" in printed
+    assert "lost over half of their rows: other in train (21 of 60)" in printed
+    kept = pandas.read_csv(tmp_path / "clean" / "t.csv")["label"].value_counts().to_dict()
+    assert kept == {"agree": 60, "other": 21, "confirm": 10}
+    assert Table(data_dir=str(tmp_path / "clean" / "t.csv")).config.labels == ["agree", "confirm", "other"]
+
+
+def test_what_is_cleaned_of_quotes_is_read_as_before(tmp_path):
+    rows = [f'"{row} begins' if row % 2 else f'{row} "quotes" 5"' for row in range(12)]
+    (tmp_path / "t.tsv").write_text("text\tlabel\n" + "".join(f"{text}\tx\n" for text in [*rows, rows[0]]))
+    page = ["--output", tmp_path / "a.html"]
+    assert _main("check", tmp_path / "t.tsv", *page, "--write-clean", tmp_path / "clean") == 0
+    found = load_tables(str(tmp_path / "clean" / "t.tsv"), text_column="text", label_column="label")
+    assert list(found.contents) == rows and found.notes == ()
 
 
 def test_the_sample_is_written_back_too(tmp_path):

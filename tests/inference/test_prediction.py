@@ -8,6 +8,7 @@ import tracemalloc
 
 import huggingface_hub
 import numpy as np
+import pandas
 import pytest
 import torch
 from transformers import (
@@ -250,6 +251,27 @@ def test_csv_keeps_its_columns_and_its_order(tmp_path):
     header, *found = _read(tmp_path / "deep" / "out.csv")
     assert header == ["id", "标题", "text", "prediction", "probability", "even", "odd"]
     assert found == [[*row, *_answers(row[1])] for row in rows]
+
+
+def test_classes_that_are_called_as_columns(tmp_path):
+    class Named(Counting):
+        labels = ["text", "prediction"]
+
+    (tmp_path / "in.txt").write_text("一\n", "utf-8")
+    predict_file(Named(), TextFile(str(tmp_path / "in.txt")), str(tmp_path / "out.csv"), all_probabilities=True)
+    assert _read(tmp_path / "out.csv")[0] == ["text", "prediction", "probability", "class_text", "class_prediction"]
+
+
+def test_a_table_of_excel_keeps_its_columns_and_parquet_its_texts(tmp_path):
+    frame = pandas.DataFrame({"id": [1, 2], "text": ["一", "二 "]})
+    frame.to_excel(tmp_path / "in.xlsx", index=False)
+    frame.to_parquet(tmp_path / "in.parquet")
+    for name, expected in (
+        ("in.xlsx", [["id", "text"], ["1", "一"], ["2", "二 "]]),
+        ("in.parquet", [["text"], ["一"], ["二 "]]),
+    ):
+        predict_file(Counting(), TextFile(str(tmp_path / name)), str(tmp_path / f"{name}.csv"))
+        assert [row[:-2] for row in _read(tmp_path / f"{name}.csv")] == expected
 
 
 @pytest.mark.parametrize(

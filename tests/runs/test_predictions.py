@@ -65,6 +65,21 @@ def test_several_labels_a_row(tmp_path):
     np.testing.assert_allclose(found.probabilities[~known], 0.5)
 
 
+def test_no_column_is_there_twice(tmp_path):
+    """A class may be called as a column; files of older versions have such a name twice, and are read."""
+    names = ["text", "label", "class_label", "prediction", "id", "fold", "Label"]
+    target, logits = OneLabel(names), np.eye(7, dtype=np.float32)[np.arange(ROWS) % 7] * 9
+    path = tmp_path / "predictions.csv"
+    corpus = _corpus(datasets.ClassLabel(names=names))
+    write_predictions(path, corpus, target, labels=np.arange(ROWS) % 7, logits=logits)
+    header, *rest = path.read_text("utf-8").split("\n", 1)
+    expected = "class_text,class_class_label,class_label,class_prediction,class_id,class_fold,Label"
+    assert header.strip() == f"text,label,prediction,{expected}"
+    assert read_predictions(path, target).correct.all()
+    path.write_text("\n".join([f"text,label,prediction,{','.join(names)}", *rest]), "utf-8")
+    assert read_predictions(path, target).correct.all()
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
