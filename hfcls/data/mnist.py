@@ -1,8 +1,8 @@
 """MNIST from its idx files or from tensors, scikit-learn's digits, or anyone's folder of pictures.
 
 The corpus: LeCun, Cortes, Burges, "The MNIST database of handwritten digits". This file needs `datasets` with Pillow,
-`builder.py`, `files.py`, `idx_files.py`, `tensor_files.py`, `picture_folders.py` and `picture_modes.py` beside it;
-torch for `.pth` files, scikit-learn for the embedded default.
+`builder.py`, `files.py`, `folders.py`, `idx_files.py`, `tensor_files.py`, `picture_folders.py` and `picture_modes.py`
+beside it; torch for `.pth` files, scikit-learn for the embedded default.
 """
 
 import hashlib
@@ -18,11 +18,12 @@ import datasets
 import numpy as np
 from PIL import Image, ImageOps
 
-from . import idx_files, picture_folders, picture_modes, tensor_files
+from . import folders, idx_files, picture_folders, picture_modes, tensor_files
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .files import digest
+from .folders import note_hidden, visible
 from .idx_files import idx_pairs, is_idx, read_idx, write_idx
-from .picture_folders import PictureFile, find_pictures, note_hidden, visible
+from .picture_folders import PictureFile, find_pictures
 from .picture_modes import RGBLoss
 from .tensor_files import TENSORS, read_tensors
 
@@ -35,7 +36,7 @@ _MNIST_TEST = "b70ae312f9777b9f7603110bd42e5b1c"
 # What Pillow raises for files that are torn or worse.
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
-_CODE = [__file__, idx_files.__file__, picture_folders.__file__, picture_modes.__file__, tensor_files.__file__]
+_BESIDE = (folders, idx_files, picture_folders, picture_modes, tensor_files)
 
 _Row = tuple[str, np.ndarray | str, str]  # id, picture or the path of one, class
 _Note = Callable[[str], None]
@@ -67,7 +68,7 @@ class MNISTConfig(CorpusConfig):
             elif is_idx(self.files[0]):
                 self.names = _idx_classes(self.files, note)
         contents = ((path.removeprefix(self.data_dir), digest(path)) for path in self.files)
-        self.fingerprint = fingerprint(_CODE, contents)
+        self.fingerprint = fingerprint([__file__, *(module.__file__ for module in _BESIDE)], contents)
 
 
 class MNIST(CorpusBuilder):

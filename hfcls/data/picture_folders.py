@@ -1,20 +1,19 @@
-"""Folders of pictures: which of them are classes, what they hold, and in which split; what is passed over is noted.
+"""Folders of pictures: which of them are classes, which splits, and what they hold.
 
-This file needs `files.py` beside it, and the standard library.
+This file needs `files.py` and `folders.py` beside it, and the standard library.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .files import offenders
+from .folders import class_folders, folders_in, note_hidden
 
-__all__ = ["PICTURES", "PictureFile", "class_folders", "find_pictures", "note_hidden", "visible"]
+__all__ = ["PICTURES", "PictureFile", "find_pictures"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 _SPLITS = {"train": "train", **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"), "test": "test"}
-_MADE_BY_A_MAC = "__MACOSX"  # stands beside what was packed, and holds a `._` file for each file of it
 
 _Note = Callable[[str], None]
 
@@ -47,14 +46,14 @@ def find_pictures(root: str, note: _Note) -> list[PictureFile]:
     found = [
         PictureFile(path, split, label)
         for folder, split in (splits or {root: ""}).items()
-        for label, paths in class_folders(folder, note).items()
+        for label, paths in class_folders(folder, PICTURES, "picture", note).items()
         for path in paths
     ]
     for folder, split in splits.items():
         if not any(picture.split == split for picture in found):
             raise ValueError(f"{folder}: no pictures in folders of classes; add some, or remove it")
     if len({picture.label for picture in found}) < 2:
-        folders = _folders(root)
+        folders = folders_in(root)
         if not found and folders:
             raise ValueError(
                 f"{root}: no pictures in its folders {', '.join(folders[:10])}; expected <class>/<picture>, known are "
@@ -64,63 +63,14 @@ def find_pictures(root: str, note: _Note) -> list[PictureFile]:
     return found
 
 
-def class_folders(folder: str, note: _Note) -> dict[str, list[str]]:
-    """Class → the paths of its pictures, of `<folder>/<class>/<picture>`, both in the order of their names.
-
-    A folder without a picture is no class. Hidden files, those that a Mac's archives bring, folders within the folder
-    of a class and files that are no pictures are left out.
-    """
-    classes, empty = {}, []
-    for name in _folders(folder):
-        path = f"{folder}/{name}"
-        entries = visible(path)
-        pictures = [f"{path}/{entry}" for entry in entries if entry.lower().endswith(PICTURES)]
-        pictures = [picture for picture in pictures if os.path.isfile(picture)]
-        nested = sum(os.path.isdir(f"{path}/{entry}") for entry in entries)
-        others = len(entries) - len(pictures) - nested
-        if pictures:
-            classes[name] = pictures
-        else:
-            empty.append(name)
-        if nested:
-            note(f"{path}: {nested} folders within it are left out, and what they hold")
-        if others:
-            note(f"{path}: {others} files that are no pictures are left out")
-    if empty:
-        note(f"{folder}: {len(empty)} folders without a picture are no classes ({offenders(empty)})")
-    note_hidden(folder, note, *(f"{folder}/{name}" for name in _folders(folder)))
-    return classes
-
-
-def visible(folder: str) -> list[str]:
-    """The names in `folder` that do not begin with a dot, sorted, without what a Mac's archives bring."""
-    hidden = set(_hidden(folder))
-    return sorted(name for name in os.listdir(folder) if name not in hidden)
-
-
-def note_hidden(folder: str, note: _Note, *within: str) -> None:
-    """Notes what was passed over in `folder`, and in the folders `within` it, if something was."""
-    hidden = [name for path in (folder, *within) for name in _hidden(path)]
-    if hidden:
-        note(f"{folder}: {len(hidden)} hidden files or folders are left out ({offenders(hidden)})")
-
-
-def _hidden(folder: str) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if name.startswith(".") or name == _MADE_BY_A_MAC)
-
-
-def _folders(folder: str) -> list[str]:
-    return [name for name in visible(folder) if os.path.isdir(f"{folder}/{name}")]
-
-
 def _split_folders(root: str, note: _Note) -> dict[str, str]:
     """Path → split of the folders that are splits; empty where the folders of `root` are classes."""
-    folders = _folders(root)
+    folders = folders_in(root)
     splits = {name: _SPLITS[name.lower()] for name in folders if name.lower() in _SPLITS}
     others = [name for name in folders if name not in splits]
     without_train = "train" not in splits.values()
     # train/, cat/ and dog/ are three classes; so are test/ and val/ which hold pictures themselves.
-    if others and (without_train or len(splits) == 1) or not any(_folders(f"{root}/{name}") for name in splits):
+    if others and (without_train or len(splits) == 1) or not any(folders_in(f"{root}/{name}") for name in splits):
         return {}
     if without_train:
         raise ValueError(f"{root}: {', '.join(splits)} without train; call the folder of training pictures so")

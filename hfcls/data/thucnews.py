@@ -1,7 +1,8 @@
 """THUCNews: Chinese news documents or headlines, in the file layouts in which the corpus is passed around.
 
 The corpus: Sun, Li, Guo, Zhao, Zheng, Si, Liu: "THUCTC: An Efficient Chinese Text Classifier", 2016,
-http://thuctc.thunlp.org/. This file needs `datasets` and `builder.py` and `files.py` beside it.
+http://thuctc.thunlp.org/. This file needs `datasets` and `builder.py`, `encodings.py`, `files.py` and `folders.py`
+beside it.
 """
 
 import os
@@ -11,9 +12,11 @@ from dataclasses import dataclass, field
 
 import datasets
 
+from . import folders
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .encodings import scan
 from .files import csv_records, csv_write, numbered_lines, shuffled_by_class
+from .folders import class_folders, visible
 
 __all__ = ["THUCNews", "THUCNewsConfig"]
 
@@ -49,9 +52,10 @@ class THUCNewsConfig(CorpusConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self.corpus, self.fingerprint = _scan(_SAMPLE if self.data_dir is None else os.path.normpath(self.data_dir))
+        folder = _SAMPLE if self.data_dir is None else os.path.normpath(self.data_dir)
+        self.corpus, self.fingerprint = _scan(folder, self.notes.append)
         if files := self.corpus.gb18030:
-            self.notes = [f"{min(files)}: not UTF-8, read as GB18030 (files of this kind: {len(files)})"]
+            self.notes.append(f"{min(files)}: not UTF-8, read as GB18030 (files of this kind: {len(files)})")
 
 
 class THUCNews(CorpusBuilder):
@@ -130,9 +134,9 @@ class THUCNews(CorpusBuilder):
                         csv_write(file, [[*(int(i == label) for i in range(len(names))), text]])
 
 
-def _scan(folder: str) -> tuple[_Corpus, str]:
+def _scan(folder: str, note: Callable[[str], None]) -> tuple[_Corpus, str]:
     """Finds the layout and reads every file of it for encoding, class names and fingerprint, which comes second."""
-    read, files = _find(folder)
+    read, files = _find(folder, note)
     gb18030: set[str] = set()
     contents = []
     for split, paths in files.items():
@@ -153,19 +157,19 @@ def _scan(folder: str) -> tuple[_Corpus, str]:
         labels = sorted({_folder_of(path) for path in files["train"]})
     if len(labels) < 2 or len(set(labels)) < len(labels) or not all(x and x.isprintable() for x in labels):
         raise ValueError(f"{naming}:1: found the classes {labels}; two or more, each with its own name, are needed")
-    return _Corpus(read, files, gb18030, labels), fingerprint([__file__], contents)
+    return _Corpus(read, files, gb18030, labels), fingerprint([__file__, folders.__file__], contents)
 
 
-def _find(folder: str) -> tuple[_Reader, dict[str, list[str]]]:
+def _find(folder: str, note: Callable[[str], None]) -> tuple[_Reader, dict[str, list[str]]]:
     """The layout that `folder` holds: its reader, and its files by split."""
     try:
-        entries = {entry.name: entry for entry in os.scandir(folder)}
+        entries = {name: f"{folder}/{name}" for name in visible(folder)}
     except OSError as error:
         raise ValueError(f"{folder}: {error.strerror}; give the folder that holds the corpus") from None
     csv_files = [name for name in entries if name.endswith(".csv")]
     one_hot = {"train": csv_files} if len(csv_files) == 1 else _ONE_HOT
     for read, layout in ((_read_cnews, _CNEWS), (_read_headlines, _HEADLINES), (_read_one_hot, one_hot)):
-        files = {split: [entries[name].path for name in names if name in entries] for split, names in layout.items()}
+        files = {split: [entries[name] for name in names if name in entries] for split, names in layout.items()}
         if not any(files.values()):
             continue
         for split, paths in files.items():
@@ -175,14 +179,10 @@ def _find(folder: str) -> tuple[_Reader, dict[str, list[str]]]:
                 raise ValueError(f"{paths[0]}: {os.path.basename(paths[1])} is there as well; keep one of them")
         return read, {split: paths for split, paths in files.items() if paths}
 
-    folders = sorted(entry.path for entry in entries.values() if entry.is_dir() and not entry.name.startswith("."))
-    documents = {path: sorted(e.path for e in os.scandir(path) if e.name.endswith(".txt")) for path in folders}
-    if not any(documents.values()):
+    documents = class_folders(folder, (".txt",), "document", note)
+    if not documents:
         expected = "cnews.train.txt, train.txt with class.txt, train.csv, or a folder of .txt documents a class"
         raise ValueError(f"{folder}: no corpus; expected {expected}")
-    for path, found in documents.items():
-        if not found:
-            raise ValueError(f"{path}: no .txt document; fill the folder or remove it")
     return _read_document, {"train": [path for found in documents.values() for path in found]}
 
 

@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import normalize
 from transformers import ChineseCLIPModel, ChineseCLIPProcessor, TrainingArguments
 
-from hfcls.data.picture_folders import PICTURES, class_folders
+from hfcls.data.folders import class_folders
+from hfcls.data.picture_folders import PICTURES
 from hfcls.data.picture_modes import RGBLoss
 from hfcls.errors import InputError
 from hfcls.images.decoding import check, decode
@@ -24,7 +25,7 @@ def find_classes(folder: str | Path) -> dict[str, list[Path]]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"--zero_shot_dir {folder}: no such folder; give one that holds <class>/<picture>")
-    found = class_folders(str(folder), lambda line: logger.warning("%s", line))
+    found = class_folders(str(folder), PICTURES, "picture", lambda line: logger.warning("%s", line))
     if len(found) < 2:
         raise InputError(
             f"--zero_shot_dir {folder}: {len(found)} folders hold pictures ({' '.join(PICTURES)}); it needs "

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "hfcls" / "data"
 BUILDERS = ["ccf_sentiment", "dataset_cards", "imdb", "mnist", "muge", "table", "thucnews"]
 OF_TABLES = {"drawn_splits", "labels", "split_files", "table_files", "table_rows"}
-OF_PICTURES = {"idx_files", "picture_folders", "picture_modes", "tensor_files"}
+OF_PICTURES = {"folders", "idx_files", "picture_folders", "picture_modes", "tensor_files"}
 BESIDE = {"builder", "encodings", "files"} | OF_TABLES | OF_PICTURES  # what a builder may import of the house
 
 

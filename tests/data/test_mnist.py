@@ -334,6 +334,7 @@ def test_what_is_no_picture_of_a_class_is_left_out_and_told(part, tmp_path, capl
         (root / part / name).mkdir(parents=True)
     for hidden in ("__MACOSX/._1.png", ".cache/1.png", "cat/._1.png", "cat/.DS_Store", "._dog"):
         (root / part / hidden).write_bytes(b"\0\5\x16\7")
+    os.mkfifo(root / part / "cat" / "pipe.png")
     for nested in ("nested/2021/1.png", "dog/1.jpg/1.png"):
         (root / part / nested).parent.mkdir(exist_ok=True)
         Image.new("L", (3, 3)).save(root / part / nested)
@@ -344,6 +345,7 @@ def test_what_is_no_picture_of_a_class_is_left_out_and_told(part, tmp_path, capl
     assert "pictures/train: 5 hidden files" in caplog.text if part else "pictures: 5 hidden files" in caplog.text
     assert "2 folders without a picture are no classes (empty, nested)" in caplog.text
     assert "dog: 1 folders within it are left out" in caplog.text
+    assert "cat: 1 files that are no pictures are left out" in caplog.text
 
 
 def test_pictures_that_lose_something_as_rgb_are_told(tmp_path, caplog):

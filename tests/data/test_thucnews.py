@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import tracemalloc
+import types
 from pathlib import Path
 
 import datasets
 import pytest
 
-from hfcls.data import thucnews
+from hfcls.data import folders, thucnews
 from hfcls.data.thucnews import THUCNews
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
@@ -127,8 +128,12 @@ def test_a_single_csv_of_any_name_is_split_80_10_10(tmp_path):
 def test_folder_tree_is_split_alike_whatever_the_file_system_order(tmp_path, monkeypatch):
     files = tree()
     first = rows(prepare(write(tmp_path / "a", files), tmp_path / "cache"))
-    scandir = os.scandir  # datasets gave the module an `os` of its own, with streaming functions in it
-    monkeypatch.setattr(thucnews.os, "scandir", lambda path: sorted(scandir(path), key=lambda e: e.name, reverse=True))
+    backwards = types.SimpleNamespace(
+        path=os.path,
+        listdir=lambda path: sorted(os.listdir(path), reverse=True),
+        scandir=lambda path: sorted(os.scandir(path), key=lambda entry: entry.name, reverse=True),
+    )
+    monkeypatch.setattr(folders, "os", backwards)
     assert rows(prepare(write(tmp_path / "b", dict(reversed(files.items()))), tmp_path / "cache")) == first
     counts = {s: collections.Counter(name for _, name in first[s]) for s in SPLITS}
     assert counts["train"] == {"体育": 16, "财经": 16} and counts["test"] == counts["validation"] == {
@@ -137,6 +142,26 @@ def test_folder_tree_is_split_alike_whatever_the_file_system_order(tmp_path, mon
     }
     assert sorted(sum(first.values(), [])) == sorted((text, name.split("/")[0]) for name, text in files.items())
     assert rows(prepare(tmp_path / "a", tmp_path / "cache", seed=1)) != first
+
+
+def test_what_is_no_document_of_a_class_is_left_out_and_told(tmp_path, caplog):
+    """What a Mac packs beside the files, empty folders and folders within folders make no classes and no rows."""
+    files = tree() | {"__MACOSX/._1.txt": b"\0\5\x16\7", "体育/._1.txt": b"\0\5\x16\7", ".git/a.txt": "x"}
+    files |= {"空/readme.md": "x", "嵌套/2021/1.txt": "x", "财经/2021/1.txt": "x", "._train.csv": b"\0"}
+    with caplog.at_level(logging.WARNING):
+        splits = prepare(write(tmp_path / "corpus", files), tmp_path / "cache")
+    assert splits["train"].features["label"].names == ["体育", "财经"]
+    assert {text for split in rows(splits).values() for text, _ in split} == set(tree().values())
+    assert "4 hidden files or folders are left out" in caplog.text
+    assert "2 folders without a document are no classes (嵌套, 空)" in caplog.text
+    assert "财经: 1 folders within it are left out" in caplog.text
+    assert "空: 1 files that are no documents are left out" in caplog.text
+
+
+def test_hidden_files_beside_a_table_are_no_tables(tmp_path):
+    files = {"all.csv": ONE_HOT["train.csv"] * 1 + "1,0,央行\n0,1,主队\n" * 9}
+    expected = rows(prepare(write(tmp_path / "a", files), tmp_path / "cache"))
+    assert rows(prepare(write(tmp_path / "b", files | {"._all.csv": b"\0"}), tmp_path / "cache")) == expected
 
 
 def test_a_new_document_leaves_the_draw_of_other_classes_alone(tmp_path):
@@ -173,7 +198,6 @@ STRUCTURE = {  # raised before anything is generated: files, what is named, what
     ),
     "torn GB18030": (CNEWS | {"cnews.train.txt": GBK * 7 + b"\xd6\n" + GBK}, "/cnews.train.txt:8", "neither UTF-8"),
     "UTF-16": (CNEWS | {"cnews.test.txt": "财经\t金价".encode("utf-16")}, "/cnews.test.txt:1", "neither UTF-8"),
-    "empty class folder": (tree() | {"空/readme.md": "x"}, "/空", "no .txt document"),
 }
 ROW = {
     "no tab": (CNEWS | {"cnews.train.txt": CNEWS["cnews.train.txt"] + "\n主队取胜\n"}, "cnews.train.txt:4", "no tab"),
