@@ -29,12 +29,17 @@ NAMED_IN = [
 ]
 
 
-@pytest.mark.parametrize(("owner", "name", "used_in", "read_in"), PRIVATE, ids=lambda value: str(value)[:40])
+def plain_id(value) -> str:
+    """The name of a class or function: an address would differ between processes."""
+    return getattr(value, "__qualname__", value)
+
+
+@pytest.mark.parametrize(("owner", "name", "used_in", "read_in"), PRIVATE, ids=plain_id)
 def test_private_names_are_there(owner, name, used_in, read_in):
     assert hasattr(owner, name), f"{owner.__name__}.{name} is gone; {used_in} uses it as {read_in} had it"
 
 
-@pytest.mark.parametrize(("function", "names", "used_in", "read_in"), NAMED_IN, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("function", "names", "used_in", "read_in"), NAMED_IN, ids=plain_id)
 def test_functions_still_use_what_is_relied_on(function, names, used_in, read_in):
     source = inspect.getsource(function)
     missing = [name for name in names.split() if name not in source]

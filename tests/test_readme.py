@@ -15,7 +15,7 @@ RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.py"))
 PAGES = [ROOT / "README.md", ROOT / "recipes" / "README.md"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
