@@ -36,8 +36,24 @@ def find_files(path: str) -> dict[str, list[str]]:
     """
     files = files_by_split(path)
     if "train" not in files:
-        raise ValueError(f"{path}: no train{'|'.join(FORMATS)}; name the file, or call the splits train, dev and test")
+        raise ValueError(f"{path}: no train{'|'.join(FORMATS)}; {_remedy(path)}")
+    if file_format(files["train"][0]) == ".txt":
+        raise ValueError(f"{files['train'][0]}: no labels in a text file; make a table, or name the corpus it is of")
+    piece = _PIECE.match(_stem(os.path.basename(path))) if os.path.isfile(path) else None
+    if piece is not None and int(piece["count"] or 1) > 1:
+        raise ValueError(
+            f"{path}: is one of {int(piece['count'])} pieces; give their folder, or rename it to read it alone"
+        )
     return files
+
+
+def _remedy(folder: str) -> str:
+    """What to do about a folder without a training split."""
+    inside = (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if not name.startswith("."))
+    for path in inside:
+        if os.path.isdir(path) and "train" in files_by_split(path):
+            return f"give the folder {os.path.basename(path)} in it, or another"
+    return "name the file, or call the splits train, dev and test"
 
 
 def files_by_split(path: str) -> dict[str, list[str]]:
@@ -65,14 +81,25 @@ def _split_files(folder: str) -> dict[str, list[str]]:
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         path = os.path.join(folder, name)
         if os.path.isdir(path):
-            if name.lower() in SPLIT_OF and os.path.isfile(os.path.join(path, _SAVED)):
+            if name.lower() in SPLIT_OF and _files_in(path):
                 found.setdefault(SPLIT_OF[name.lower()], []).append(path)
         elif file_format(name) is not None:
             piece = _PIECE.match(_stem(name))
             if piece is not None and piece["stem"].lower() in SPLIT_OF:
                 found.setdefault(SPLIT_OF[piece["stem"].lower()], []).append(path)
     files = {split: _pieces(found[split]) for split in SPLITS if split in found}
-    return {split: _saved_files(paths[0]) if os.path.isdir(paths[0]) else paths for split, paths in files.items()}
+    return {split: _files_in(paths[0]) if os.path.isdir(paths[0]) else paths for split, paths in files.items()}
+
+
+def _files_in(folder: str) -> list[str]:
+    """The files of the split that has a folder of its own."""
+    if os.path.isfile(os.path.join(folder, _SAVED)):
+        return _saved_files(folder)
+    names = [name for name in sorted(os.listdir(folder)) if file_format(name) and not name.startswith(".")]
+    names = [name for name in names if file_format(name) != ".txt"]  # a README, or documents
+    if len({file_format(name) for name in names}) > 1:
+        raise ValueError(f"{folder}: {names[0]} and {names[-1]} are both there; keep files of one format")
+    return [os.path.join(folder, name) for name in names]
 
 
 def _stem(name: str) -> str:

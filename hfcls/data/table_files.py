@@ -167,18 +167,21 @@ def _encoding(path: str, note: _Note, errors: str) -> str:
 def _is_quoted(path: str, encoding: str, errors: str, note: _Note) -> bool:
     """Whether quotes in a TSV file belong to the format: not where a cell begins with one that does not end it.
 
-    A quoted cell may hold tabs and line ends; then lines of the file do not all have as many cells as the header.
+    A quoted cell may hold tabs and line ends. Then lines do not all have as many cells as the header, and one that has
+    opens a quote in its last cell only.
     """
-    width = odd = None
+    width, odd, ragged, inside = None, None, False, False
     with open(path, "rb") as file:
         for line, text in decoded_lines(unpacked(file, path), path, encoding, errors):
             cells = text.rstrip("\r\n").split("\t")
             width = width or len(cells)
-            if len(cells) != width and text.strip("\r\n"):
-                return True
-            if odd is None and any(cell.startswith('"') and not _ends_quoted(cell) for cell in cells):
-                odd = line
-    if odd is None:
+            ragged = ragged or (len(cells) != width and cells != [""])
+            opened = [place for place, cell in enumerate(cells, 1) if cell.startswith('"') and not _ends_quoted(cell)]
+            odd = odd or (line if opened else None)
+            inside = bool(opened) and opened[0] < len(cells) == width
+            if inside:
+                break
+    if odd is None or (ragged and not inside):
         return True
     note(f"{path}:{odd}: a cell begins with a quote that does not end it: all quotes are read as characters")
     return False

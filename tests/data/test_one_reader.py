@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import re
+import tracemalloc
 import zipfile
 
 import datasets
@@ -209,6 +210,52 @@ def write(folder, name):
     return folder / name
 
 
+def test_quotes_of_tsv(tmp_path):
+    """What opens a quote is a character, though another line is ragged; in the last cell it may go over lines."""
+    path = tmp_path / "t.tsv"
+    path.write_text('text\tlabel\n"Great\tx\na\tb\tc\nfoo bar"\ty\n')
+    with pytest.raises(InputError, match=r"t\.tsv:3: 3 cells, the header has 2; take '\\t' out of the cells"):
+        predicted(path)
+    path.write_text('label\ttext\nx\t"one\ntwo"\ny\tthree\n')
+    assert predicted(path) == (["one\ntwo", "three"], [])
+    path.write_text('label\ttext\nx\t"one\ny\ttwo"\nx\tthree\n')
+    rows, (note,) = predicted(path)
+    assert rows == ['"one', 'two"', "three"] and f"{path}:2: a cell begins with a quote" in note
+
+
+def test_a_file_of_zeros_is_refused_before_it_fills_the_memory(tmp_path):
+    for name in ("t.csv.gz", "t.tsv.gz", "t.jsonl.gz", "t.txt.gz"):
+        with gzip.open(tmp_path / name, "wb") as file:
+            for _ in range(100):
+                file.write(bytes(2**20))
+        tracemalloc.start()
+        with pytest.raises(InputError, match=f"{name}:1: longer than 67,108,864 characters; break the line"):
+            predicted(tmp_path / name)
+        assert tracemalloc.get_traced_memory()[1] < 2**29
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.tsv", "t.jsonl.zst", "t.parquet"])
+def test_memory_of_predict_does_not_grow_with_the_file(name, tmp_path):
+    def peak(rows):
+        texts = ["x" * 1000] * rows
+        if name == "t.parquet":
+            pyarrow.parquet.write_table(pyarrow.table({"text": texts}), tmp_path / name, row_group_size=500)
+        else:
+            lines = json_lines([{"text": text} for text in texts]) if "json" in name else "\n".join(["text", *texts])
+            pack = gzip.compress if name.endswith("gz") else zstd if name.endswith("zst") else bytes
+            (tmp_path / name).write_bytes(pack(lines.encode()))
+        del texts
+        tracemalloc.start()
+        assert sum(1 for _ in TextFile(str(tmp_path / name))) == rows
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(1000)
+    assert peak(20_000) < 2 * peak(2000)
+
+
 def test_an_escape_that_is_meant(tmp_path):
     """Excel writes _x005F_ before what only looks like an escape."""
     book, content = openpyxl.Workbook(), io.BytesIO()
@@ -250,7 +297,10 @@ def test_pieces_of_splits(tmp_path):
         rows.select(part).to_parquet(tmp_path / "hub" / "data" / f"train-0000{piece}-of-00002.parquet")
     rows.save_to_disk(tmp_path / "saved", num_shards=2)
     datasets.DatasetDict({"train": rows}).save_to_disk(tmp_path / "splits")
-    for folder in ("hub", "saved", "splits"):
+    (tmp_path / "converted" / "train").mkdir(parents=True)
+    for piece, part in enumerate((range(30), range(30, 40))):
+        rows.select(part).to_parquet(tmp_path / "converted" / "train" / f"000{piece}.parquet")
+    for folder in ("hub", "saved", "splits", "converted"):
         config = Table(data_dir=str(tmp_path / folder)).config
         assert config.labels == ["球队", "股市"]
         found = {(row["text"], *row["labels"]) for split in config.splits.values() for row in split}
@@ -258,6 +308,10 @@ def test_pieces_of_splits(tmp_path):
         corpus = load_tables(str(tmp_path / folder), text_column="text", label_column="label")
         assert list(corpus.contents) == TEXTS and corpus.classes == config.labels
         assert [row[0] for row in TextFile(str(tmp_path / folder))] == TEXTS
+    with pytest.raises(ValueError, match="train-00000-of-00002.parquet: is one of 2 pieces; give their folder"):
+        Table(data_dir=str(tmp_path / "hub" / "data" / "train-00000-of-00002.parquet"))
+    with pytest.raises(ValueError, match="no train.csv.*; give the folder converted in it, or another"):
+        Table(data_dir=str(tmp_path))
     (tmp_path / "hub" / "data" / "train-00001-of-00002.parquet").unlink()
     with pytest.raises(ValueError, match="train-00000-of-00002.parquet: 1 of 2 pieces are there; fetch the others"):
         Table(data_dir=str(tmp_path / "hub"))

@@ -128,7 +128,7 @@ def csv_of(*lines):
         ("r.parquet", "PAR1 torn", "no whole Parquet file"),
         ("r.xlsx", "torn", "no whole Excel file|reading Excel needs an extra: pip install 'hfcls.excel.'"),
         ("r.docx", "x", "what is in it must show in its name: .csv, .tsv, .txt, .json, .jsonl, .parquet, .xlsx"),
-        ("r.txt", "x", "r.txt:1: no column 'kind'; there are 'text'"),
+        ("r.txt", "x", "r.txt: no labels in a text file; make a table, or name the corpus it is of"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(name, content, message, tmp_path):
