@@ -29,10 +29,10 @@ def imported_files(module: Path) -> set[Path]:
         path = waiting.pop()
         if path in found:
             continue
+        if not path.is_file():
+            raise InputError(f"{path}: not found, but {module.name} needs it: save the model again")
         try:
             tree = ast.parse(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: not found, but {module.name} needs it: save the model again") from error
         except (SyntaxError, ValueError) as error:  # ValueError: no UTF-8
             raise InputError(f"{path}: no Python ({error}): save the model again") from error
         found.add(path)

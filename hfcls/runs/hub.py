@@ -128,16 +128,24 @@ def files_to_push(output_dir: str | Path) -> list[Path]:
     """The files of a run that belong to its model, sorted by name.
 
     Raises:
-        InputError: there is no config.json or no *.safetensors, or a module that a config names is missing.
+        InputError: there is no config.json or no *.safetensors, a module that a config names is missing, or one of the
+            files is a link out of the folder. The Hub's cache is made of such links: its folders are not pushed.
     """
     folder = Path(output_dir)
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: holds no model (no config.json): name the --output_dir of a finished run")
-    weights = list(folder.glob("*.safetensors"))
+    weights = [path for path in folder.glob("*.safetensors") if path.is_file()]
     if not weights:
         raise InputError(f"{folder}: holds no weights (*.safetensors): save the model again with save_pretrained")
     named = [folder / name for name in FILES if (folder / name).is_file()]
-    return sorted([*named, *weights, *_custom_code(folder), *_embedding_model(folder)])
+    files = sorted([*named, *weights, *_custom_code(folder), *_embedding_model(folder)])
+    for path in files:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{path}: is a link out of the folder, to {path.resolve()}, and only what lies in it is pushed: "
+                f"put a copy in its place (`cp -rL` copies a whole folder so)"
+            )
+    return files
 
 
 def clean_local_paths(output_dir: str | Path) -> list[str]:

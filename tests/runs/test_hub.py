@@ -468,6 +468,51 @@ def test_code_that_is_not_in_the_folder(small, reference):
         files_to_push(small)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("config.json", "README.md", "vocab.txt", "tokenizer.json", "model.safetensors", "more.safetensors"),
+        *("model.py", "helper.py", "embedding_model/config.json", "embedding_model/0_Pooling/config.json"),
+    ],
+)
+@pytest.mark.parametrize("of_folder", [False, True])
+def test_links_out_of_the_folder_are_not_followed(client, small, tmp_path, name, of_folder):
+    (small / "config.json").write_text('{"auto_map": {"AutoModel": "model.Model"}}', encoding="utf-8")
+    (small / "model.py").write_text("from .helper import x\n", encoding="utf-8")
+    (small / "helper.py").write_text("x = 1\n", encoding="utf-8")
+    path = small / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    secret = tmp_path / "secret"
+    secret.write_bytes(path.read_bytes() if path.is_file() else b"x")
+    path.unlink(missing_ok=True)
+    path.symlink_to(secret)
+    folder = small
+    if of_folder:  # the folder itself may be a link
+        folder = tmp_path / "latest"
+        folder.symlink_to(small)
+    message = refused(push_folder, folder, "tester/links")
+    assert message.startswith(f"{folder / name}: is a link out of the folder, to {secret}, and only what lies")
+
+
+def test_a_snapshot_in_the_cache_of_the_hub_is_not_pushed(tmp_path):
+    blobs, snapshot = tmp_path / "models--x--y" / "blobs", tmp_path / "models--x--y" / "snapshots" / "1"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (blobs / name).write_text("{}", encoding="utf-8")
+        (snapshot / name).symlink_to(f"../../blobs/{name}")
+    with pytest.raises(InputError, match=r"`cp -rL` copies a whole folder"):
+        files_to_push(snapshot)
+
+
+def test_links_within_the_folder_are_files(small):
+    (small / "tokenizer").mkdir()
+    (small / "tokenizer" / "vocab.txt").write_text("a\n", encoding="utf-8")
+    (small / "vocab.txt").symlink_to("tokenizer/vocab.txt")
+    os.mkfifo(small / "pipe.safetensors")
+    assert [path.name for path in files_to_push(small)] == ["config.json", "model.safetensors", "vocab.txt"]
+
+
 def test_code_of_another_repository_is_not_looked_for_here(small):
     (small / "config.json").write_text('{"auto_map": {"AutoModel": "lab/other--model.Model"}}', encoding="utf-8")
     (small / "model.py").write_text("x = 1", encoding="utf-8")
