@@ -16,7 +16,8 @@ import datasets
 
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .encodings import find_encoding
-from .files import csv_records, digest, excel_records
+from .excel_files import excel_records
+from .files import csv_records, digest
 
 __all__ = ["DatasetCards", "DatasetCardsConfig", "clean_card", "is_template"]
 

@@ -1,17 +1,16 @@
 """What files are read with: lines and records with their numbers, digests; and the draw of splits.
 
-This file needs the standard library only; Excel needs openpyxl, .zst needs pyarrow.
+This file needs the standard library only; .zst needs pyarrow.
 """
 
 import csv
+import errno
 import gzip
 import hashlib
 import io
 import json
 import os
 import random
-import re
-import zipfile
 import zlib
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,12 +26,12 @@ __all__ = [
     "csv_write",
     "decoded_lines",
     "digest",
-    "excel_records",
     "json_object",
     "numbered_lines",
     "offenders",
     "open_bytes",
     "raw_lines",
+    "regular",
     "shuffled_by_class",
     "unpacked",
     "whole",
@@ -43,18 +42,28 @@ NAMES = {UTF_8: "UTF-8", GB18030: "GB18030"}
 # Characters of a CSV cell: longer than any document, and a quote that is never closed does not read gigabytes into one.
 CELL_LIMIT = 2**24
 LINE_LIMIT = 2**26  # characters; a line of JSON Lines may hold several texts
-_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 _EXAMPLES = 3  # offenders named in a message
+
+
+def regular(path: str | os.PathLike) -> str | os.PathLike:
+    """`path`, which may be opened: a pipe or a device would be waited for, or read without end.
+
+    Raises:
+        OSError: it is neither file nor folder; that it does not exist is left to `open`.
+    """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
+    return path
 
 
 def open_bytes(path: str) -> BinaryIO:
     """The bytes of a file, unpacked where its name ends in .gz or .zst.
 
     Raises:
-        OSError: there is no such file.
+        OSError: there is no such file, or it is none.
         ValueError: .zst without pyarrow.
     """
-    return unpacked(open(path, "rb"), path)  # noqa: SIM115
+    return unpacked(open(regular(path), "rb"), path)  # noqa: SIM115
 
 
 def unpacked(file: BinaryIO, path: str) -> BinaryIO:
@@ -197,58 +206,6 @@ def json_object(text: str, where: str) -> dict:
     return record
 
 
-def excel_records(path: str) -> Iterator[tuple[int, tuple]]:
-    """The rows of the first sheet that are not empty, as (number of the row, values of its cells).
-
-    Raises:
-        ValueError: it is no whole Excel file, or openpyxl is missing.
-    """
-    try:
-        import openpyxl
-    except ImportError:
-        raise ValueError(f"{path}: reading Excel needs an extra: pip install 'hfcls[excel]', or save as CSV") from None
-    try:
-        sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
-        # Private, read in openpyxl 3.1: its strings are those of the file without x005F_, which protects an _x000D_
-        # that is meant.
-        sheet._shared_strings[:] = _shared_strings(path, sheet._shared_strings)
-    except (openpyxl.utils.exceptions.InvalidFileException, zipfile.BadZipFile, KeyError, ValueError):
-        raise ValueError(f"{path}: no whole Excel file; save it anew as .xlsx, or as .csv") from None
-    sheet.reset_dimensions()  # programs other than Excel write less than the sheet holds, or nothing
-    width = None
-    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-        cells = [_unescaped(cell) for cell in row]
-        while cells and cells[-1] is None:
-            cells.pop()
-        width = width or len(cells)
-        if len(cells) > width:
-            raise ValueError(f"{path}:{number}: {len(cells)} cells, the header has {width}; name every column")
-        if cells:
-            yield number, (*cells, *[None] * (width - len(cells)))
-
-
-def _shared_strings(path: str, known: list[str]) -> list[str]:
-    """The strings of an Excel file as it holds them; those that are `known`, if it holds them elsewhere."""
-    from openpyxl.cell.text import Text
-    from openpyxl.xml.constants import ARC_SHARED_STRINGS, SHEET_MAIN_NS
-    from openpyxl.xml.functions import iterparse
-
-    found = []
-    with zipfile.ZipFile(path) as archive:
-        if ARC_SHARED_STRINGS in archive.namelist():
-            with archive.open(ARC_SHARED_STRINGS) as part:
-                for _, node in iterparse(part):
-                    if node.tag == f"{{{SHEET_MAIN_NS}}}si":
-                        found.append(Text.from_tree(node).content)
-                        node.clear()
-    return found if len(found) == len(known) else known
-
-
-def _unescaped(cell):
-    """A value of Excel with the characters that stand for _xHHHH_ (ECMA-376, 22.4.2.4, ST_Xstring)."""
-    return _ESCAPE.sub(lambda code: chr(int(code[1], 16)), cell) if isinstance(cell, str) else cell
-
-
 def offenders(names: Iterable) -> str:
     """The first few of `names`, for a message."""
     names = [str(name) for name in names]
@@ -270,5 +227,5 @@ def shuffled_by_class(labels: Iterable[Hashable], seed: int) -> Iterator[tuple[H
 
 def digest(path: str) -> bytes:
     """Of the bytes of a file."""
-    with open(path, "rb") as file:
+    with open(regular(path), "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()

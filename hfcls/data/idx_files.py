@@ -1,6 +1,6 @@
 """Arrays of bytes in idx files, gzipped or not; http://yann.lecun.com/exdb/mnist describes the format.
 
-This file needs numpy and the standard library only.
+This file needs numpy, and `files.py` beside it.
 """
 
 import gzip
@@ -11,6 +11,8 @@ import struct
 import zlib
 
 import numpy as np
+
+from .files import regular
 
 __all__ = ["idx_pairs", "is_idx", "read_idx", "write_idx"]
 
@@ -49,7 +51,7 @@ def read_idx(path: str, dimensions: int) -> np.ndarray:
     """
     opened = gzip.open if path.endswith(".gz") else open
     try:
-        with opened(path, "rb") as file:
+        with opened(regular(path), "rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
         raise ValueError(f"{path}: cannot be read ({error}); fetch it again") from None

@@ -1,24 +1,23 @@
 """IMDB: the Large Movie Review Dataset, from its folder or straight from its archive.
 
 The corpus: Maas, Daly, Pham, Huang, Ng, Potts: "Learning Word Vectors for Sentiment Analysis", ACL 2011,
-https://ai.stanford.edu/~amaas/data/sentiment/. This file needs `datasets` and `builder.py` and `files.py` beside it.
+https://ai.stanford.edu/~amaas/data/sentiment/. This file needs `datasets`, and `builder.py`,
+`files.py` and `tar_files.py` beside it.
 """
 
-import gzip
 import html
-import lzma
 import os
 import random
 import re
-import tarfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import datasets
 
+from . import tar_files
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .files import digest, shuffled_by_class
+from .tar_files import tar_contents
 
 __all__ = ["IMDB", "IMDBConfig"]
 
@@ -57,7 +56,7 @@ class IMDBConfig(CorpusConfig):
             raise ValueError(f"labels={self.labels!r} is not known; use {' or '.join(_NAMES)}")
         self.source = _SAMPLE if self.data_dir is None else _find(os.path.normpath(self.data_dir))
         contents = ((path.removeprefix(self.source), digest(path)) for path in _files(self.source))
-        self.fingerprint = fingerprint([__file__], contents)
+        self.fingerprint = fingerprint([__file__, tar_files.__file__], contents)
 
 
 class IMDB(CorpusBuilder):
@@ -196,27 +195,14 @@ def _walk(source: str) -> Iterator[tuple[str, str, bytes]]:
 
 
 def _unpack(source: str) -> Iterator[tuple[str, str, bytes]]:
-    """Reviews of an archive in one pass: nothing is written, links are not followed, other members are skipped."""
-    torn = f"{source}: the archive is torn, or not a tar archive; fetch it again"
-    try:
-        with tarfile.open(source) as archive:
-            for member in archive:
-                path = _MEMBER.fullmatch(member.name)
-                if not path or member.isdir() or path[1].rpartition("/")[2].startswith("."):
-                    continue
-                where = f"{source}: {member.name}"
-                if not member.isreg() or member.size > _MAX_BYTES:
-                    raise ValueError(f"{where}: not a plain file up to {_MAX_BYTES} bytes; fetch the original archive")
-                yield where, path[1], archive.extractfile(member).read()
-            # tarfile stops without a word at a header it cannot read. A whole archive ends in blocks of zeros; reading
-            # them to the end also has the checksum of the compression verified.
-            if archive.fileobj.tell() < archive.offset + tarfile.BLOCKSIZE:
-                raise ValueError(torn)
-            while chunk := archive.fileobj.read(1 << 20):
-                if chunk.strip(b"\0"):
-                    raise ValueError(torn)
-    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile):
-        raise ValueError(torn) from None
+    """Reviews of an archive in one pass."""
+
+    def is_review(name: str) -> bool:
+        path = _MEMBER.fullmatch(name)
+        return path is not None and not path[1].rpartition("/")[2].startswith(".")
+
+    for name, content in tar_contents(source, is_review, most_bytes=_MAX_BYTES):
+        yield f"{source}: {name}", _MEMBER.fullmatch(name)[1], content
 
 
 def _clean(text: str) -> str:

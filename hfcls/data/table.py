@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from . import drawn_splits, labels, split_files, table_files, table_rows
+from . import arrow_files, drawn_splits, excel_files, labels, split_files, table_files, table_rows
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .drawn_splits import draw
 from .encodings import check_name
@@ -21,7 +21,9 @@ from .table_rows import UNLABELLED, TableColumns, read_splits
 
 __all__ = ["Table", "TableConfig"]
 
-_CODE = [module.__file__ for module in (drawn_splits, labels, split_files, table_files, table_rows)]
+_CODE = [
+    module.__file__ for module in (arrow_files, drawn_splits, excel_files, labels, split_files, table_files, table_rows)
+]
 
 _Note = Callable[[str], None]
 

@@ -1,6 +1,6 @@
 """Records of a table in any of `split_files.FORMATS`: the one reader of training, predict and check.
 
-This file needs `datasets`, and `encodings.py`, `files.py` and `split_files.py` beside it; Excel needs openpyxl.
+This file needs `arrow_files.py`, `encodings.py`, `excel_files.py`, `files.py` and `split_files.py` beside it.
 """
 
 import json
@@ -10,19 +10,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
-import datasets
 import pyarrow.parquet
 
+from .arrow_files import open_arrow, open_parquet
 from .encodings import NoEncoding, find_encoding
+from .excel_files import excel_records
 from .files import (
     GB18030,
     UTF_8,
     csv_rows,
     csv_write,
     decoded_lines,
-    excel_records,
     json_object,
     raw_lines,
+    regular,
     unpacked,
 )
 from .split_files import file_format
@@ -33,7 +34,6 @@ __all__ = ["Records", "cell_text", "open_records", "read_records", "text_cell", 
 # row) and the cells of every row
 Records = tuple[list[str] | None, Iterator[tuple[int, dict]]]
 _Note = Callable[[str], None]
-_ROWS = 1000  # of a Parquet file, that are in memory at once
 
 
 def read_records(
@@ -45,7 +45,7 @@ def read_records(
         ValueError: as `open_records`.
     """
     try:
-        with open(path, "rb") as file:
+        with open(regular(path), "rb") as file:
             columns, records = open_records(file, path, note, encoding=encoding, errors=errors)
             records = list(records)
     except OSError as error:
@@ -71,10 +71,9 @@ def open_records(
             torn, or has a ragged row.
     """
     kind = file_format(path)
-    if kind == ".parquet":
-        return _open_parquet(file, path)
-    if kind == ".arrow":
-        return _open_arrow(file, path)
+    if kind in (".parquet", ".arrow"):
+        columns, records = open_parquet(file, path) if kind == ".parquet" else open_arrow(file, path)
+        return _columns(columns, path), records
     if kind == ".xlsx":
         return _open_excel(path)
     encoding = encoding or _encoding(path, note, errors)
@@ -233,56 +232,6 @@ def _json_records(lines: Iterator[tuple[int, str]], path: str) -> Iterator[tuple
         if not isinstance(row, dict):
             raise ValueError(f"{path}:{number}: no object; write {{…}} for each row")
         yield number, row
-
-
-def _open_parquet(file: BinaryIO, path: str) -> Records:
-    try:
-        parquet = pyarrow.parquet.ParquetFile(file)
-    except pyarrow.ArrowException as error:
-        raise ValueError(f"{path}: no whole Parquet file ({str(error).splitlines()[0]}); write it again") from None
-    return _arrow_records(parquet.schema_arrow, parquet.iter_batches(_ROWS), path)
-
-
-def _open_arrow(file: BinaryIO, path: str) -> Records:
-    try:
-        stream = pyarrow.ipc.open_stream(file)
-    except pyarrow.ArrowException as error:
-        raise ValueError(f"{path}: no whole Arrow file ({str(error).splitlines()[0]}); save it again") from None
-    return _arrow_records(stream.schema, stream, path)
-
-
-def _arrow_records(schema: pyarrow.Schema, batches: Iterable, path: str) -> Records:
-    columns, names = _columns(schema.names, path), _class_names(schema)
-
-    def records() -> Iterator[tuple[int, dict]]:
-        number = 0
-        try:
-            for batch in batches:
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row | {name: _named(row[name], names[name]) for name in names}
-        except pyarrow.ArrowException as error:
-            raise ValueError(f"{path}: not whole ({str(error).splitlines()[0]}); write it again") from None
-
-    return columns, records()
-
-
-def _class_names(schema: pyarrow.Schema) -> dict[str, list[str]]:
-    """The names of classes that `datasets` notes in the files that it writes, of each column that has such."""
-    features = datasets.Features.from_arrow_schema(schema)
-    labels = {
-        name: feature.feature if isinstance(feature, datasets.List) else feature for name, feature in features.items()
-    }
-    return {name: label.names for name, label in labels.items() if isinstance(label, datasets.ClassLabel)}
-
-
-def _named(cell, names: list[str]):
-    """The name of a number of a class; -1 is no class."""
-    if isinstance(cell, list):
-        return [_named(one, names) for one in cell]
-    if not isinstance(cell, int):
-        return cell
-    return names[cell] if 0 <= cell < len(names) else None
 
 
 def _open_excel(path: str) -> Records:

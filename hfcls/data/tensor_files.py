@@ -1,15 +1,23 @@
 """Pictures and labels in tensors that `torch.save` wrote.
 
-This file needs numpy and torch only.
+This file needs numpy, torch, and `files.py` beside it.
 """
 
 import os
 import pickle
+import struct
 
 import numpy as np
 
+from .files import regular
+
 __all__ = ["TENSORS", "read_tensors"]
 
+# What torch 2.13 was seen to raise on files of either of its formats with bytes changed or cut off.
+_ODD = (
+    *(pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError),
+    *(AssertionError, struct.error),
+)
 TENSORS = ["train_data", "train_labels", "test_data", "test_labels"]
 
 
@@ -27,8 +35,8 @@ def read_tensors(files: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray, st
     tensors, sources = {}, {}
     for path in files:
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError):
+            content = torch.load(regular(path), map_location="cpu", weights_only=True)
+        except _ODD:
             # torch's own message is a page about how to run the code that the pickle brings.
             raise ValueError(
                 f"{path}: torn, or a pickle with more in it than tensors; save tensors with torch.save"

@@ -15,7 +15,7 @@ import datasets
 from . import folders
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .encodings import scan
-from .files import csv_records, csv_write, numbered_lines, shuffled_by_class
+from .files import csv_records, csv_write, numbered_lines, regular, shuffled_by_class
 from .folders import class_folders, visible
 
 __all__ = ["THUCNews", "THUCNewsConfig"]
@@ -252,7 +252,7 @@ def _folder_of(path: str) -> str:
 
 
 def _read_document(path: str, encoding: str, labels: list[str]) -> Iterator[tuple[int, str, int]]:
-    with open(path, encoding=encoding) as file:
+    with open(regular(path), encoding=encoding) as file:
         yield 1, file.read().strip(), labels.index(_folder_of(path))
 
 

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 from transformers.image_utils import load_image
 
+from hfcls.data.files import regular
 from hfcls.data.picture_modes import RGBLoss
 from hfcls.errors import InputError
 
@@ -22,7 +23,7 @@ def decode(file: Path | BinaryIO, where: str) -> Image.Image:
         InputError: it cannot be read to its end.
     """
     try:
-        with Image.open(file) as image:
+        with Image.open(regular(file) if isinstance(file, Path) else file) as image:
             return load_image(image)
     except UNREADABLE as error:
         raise unreadable(where, error) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hfcls.data.encodings import check_name
-from hfcls.data.files import UTF_8, csv_reader, decoded_lines
+from hfcls.data.files import UTF_8, csv_reader, decoded_lines, regular
 from hfcls.data.split_files import FORMATS, file_format, files_by_split
 from hfcls.data.table_files import open_records, text_cell, written
 from hfcls.errors import InputError
@@ -86,7 +86,7 @@ class TextFile:
             lines = decoded_lines(sys.stdin.buffer, path, self._encoding or UTF_8)
             yield from ([text.rstrip("\r\n")] for _, text in lines)
             return
-        with open(path, "rb") as self._file:
+        with open(regular(path), "rb") as self._file:
             yield from self._cells(path, self._file)
         self._read += os.path.getsize(path)
 
@@ -254,6 +254,6 @@ class _Lines:
 
 def _open(path: str):
     try:
-        return open(path, "rb")
+        return open(regular(path), "rb")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error

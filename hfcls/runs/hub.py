@@ -202,7 +202,7 @@ def _custom_code(folder: Path) -> set[Path]:
 def _read_json(path: Path) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}): save the model again") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a JSON object: save the model again")

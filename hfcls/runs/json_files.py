@@ -40,7 +40,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda name: None)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; a finished run leaves this file") from error
-    except ValueError as error:  # no JSON, or no UTF-8
+    except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8, or too deep
         raise InputError(f"{path}: no JSON file in UTF-8 ({error}): run again") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: {content!r:.60} where a JSON object belongs: run again")

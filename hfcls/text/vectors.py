@@ -20,6 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from hfcls.data.files import regular
 from hfcls.errors import InputError
 from hfcls.text.vocabulary import padding_and_unknown
 
@@ -80,7 +81,7 @@ def load_vectors(path: str | Path, vocabulary: dict[str, int], *, dim: int | Non
     path = Path(path)
     padding = vocabulary[padding_and_unknown(vocabulary)[0]]
     try:
-        with path.open("rb") as file:
+        with open(regular(path), "rb") as file:
             first = file.read(10)
             file.seek(0)
             if first.startswith(b"PK"):

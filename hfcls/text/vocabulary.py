@@ -3,6 +3,7 @@
 import pickletools
 from pathlib import Path
 
+from hfcls.data.files import regular
 from hfcls.errors import InputError
 
 _PADDING = ("[PAD]", "<PAD>", "<pad>")
@@ -29,7 +30,7 @@ def load_vocabulary(path: str | Path) -> dict[str, int]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open(regular(path), "rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a vocabulary file") from error
