@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from .table_files import cell_text
+from .table_files import cell_text, text_cell
 
 __all__ = ["LabelCells", "find_column", "label_cells", "label_names", "near_equal"]
 
@@ -102,9 +102,9 @@ def _names(cell, separator: str | None, where: str) -> list[str]:
     if isinstance(cell, dict) or any(isinstance(name, (list, dict)) for name in values or []):
         raise ValueError(f"{where}: the labels are {str(cell)[:40]}; give a list of names")
     if values is None:
-        text = cell_text(cell)
+        text = text_cell(cell, where, "label").strip()
         values = [text] if separator is None else text.split(separator)
-    names = [_WHOLE.sub(r"\1", cell_text(name)) for name in values]
+    names = [_WHOLE.sub(r"\1", text_cell(name, where, "label").strip()) for name in values]
     return list(dict.fromkeys(name for name in names if name))
 
 

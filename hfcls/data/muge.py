@@ -16,6 +16,7 @@ import datasets
 
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .files import json_object, numbered_lines
+from .table_files import text_cell
 
 __all__ = ["MUGE", "MUGEConfig"]
 
@@ -166,7 +167,7 @@ def _read_texts(path: str, known: set[int], images: str, may_be_unknown: bool) -
         if text_id in first_line:
             raise ValueError(f"{where}: the text_id {text_id} is that of line {first_line[text_id]}; remove one")
         first_line[text_id] = number
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or not text_cell(text, where).strip():
             raise ValueError(f"{where}: the text is missing or empty; fill it in or remove the line")
         if not isinstance(image_ids, list) or not all(map(_is_id, image_ids)):
             raise ValueError(f"{where}: image_ids must be a list of whole numbers")

@@ -97,21 +97,21 @@ def cell_text(value) -> str:
     return written(value).strip()
 
 
-def text_cell(value, where: str) -> str:
-    """A cell of the texts as it was written; empty where it is missing.
+def text_cell(value, where: str, what: str = "text") -> str:
+    """A cell as it was written; empty where it is missing.
 
     Raises:
-        ValueError: it is a list or a dict, or no characters; `where` is file and line.
+        ValueError: it is a list or a dict, or no characters; `where` is file and line, `what` is in the cell.
     """
     if isinstance(value, (list, dict)):
-        raise ValueError(f"{where}: the text is {str(value)[:40]}; give each row one text")
+        raise ValueError(f"{where}: the {what} is {str(value)[:40]}; give each row one {what}")
     try:
         text = written(value)
         text.encode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError(f"{where}: the text is bytes that are no UTF-8; write characters") from None
+        raise ValueError(f"{where}: the {what} is bytes that are no UTF-8; write characters") from None
     except UnicodeEncodeError:
-        raise ValueError(f"{where}: the text holds half a surrogate pair; write the whole character") from None
+        raise ValueError(f"{where}: the {what} holds half a surrogate pair; write the whole character") from None
     return text
 
 

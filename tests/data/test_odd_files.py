@@ -14,9 +14,12 @@ import torch
 
 from hfcls.audit.sources import load_tables
 from hfcls.data.files import json_object
+from hfcls.data.muge import MUGE
 from hfcls.data.table import Table
 from hfcls.data.table_files import read_records
 from hfcls.data.tensor_files import TENSORS, read_tensors
+
+COLUMNS = {"text_column": "text", "label_column": "label"}
 
 
 def _one_line(error: Exception, path) -> bool:
@@ -73,9 +76,7 @@ def test_torn_parquet(seed, tmp_path):
         assert _one_line(error, path)
 
 
-@pytest.mark.parametrize(
-    "text", ['{"text": ' + "[" * 100_000, '{"text": "\\ud800"}', '{"\\udc00": 1}', "[1]", "x" * 10**6]
-)
+@pytest.mark.parametrize("text", ['{"text": ' + "[" * 100_000, '{"text": 1', "[1]", "x" * 10**6])
 def test_json_that_is_no_row(text):
     with pytest.raises(ValueError) as caught:
         json_object(text, "rows.jsonl:3")
@@ -87,15 +88,25 @@ def test_json_that_is_one():
 
 
 @pytest.mark.parametrize("column", ["text", "label"])
-def test_half_a_surrogate_pair_is_refused_in_training_and_found_by_check(column, tmp_path):
+@pytest.mark.parametrize("reader", [lambda path: Table(data_dir=path), lambda path: load_tables(path, **COLUMNS)])
+def test_half_a_surrogate_pair_is_no_character(column, reader, tmp_path):
     rows = [{"text": f"text {number}", "label": "ab"[number % 2]} for number in range(40)]
-    rows[3][column] += "\ud800"
+    for row in rows[3:20]:
+        row[column] += "\ud800"
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"rows.jsonl:4: holds half a surrogate pair; write the whole character"):
-        Table(data_dir=str(path))
-    corpus = load_tables(str(path), text_column="text", label_column="label")
-    assert len(corpus.contents) == 40
+    with pytest.raises(ValueError, match=rf"rows.jsonl:4: the {column} holds half a surrogate pair; write the whole"):
+        reader(str(path))
+
+
+def test_half_a_surrogate_pair_in_muge(tmp_path):
+    for name in ("train", "valid", "test"):
+        (tmp_path / f"{name}_imgs.tsv").write_text("1\tAAAA\n", encoding="utf-8")
+        row = {"text_id": 1, "text": "\udc00", "image_ids": [1]}
+        (tmp_path / f"{name}_texts.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    builder = MUGE(data_dir=str(tmp_path), config_name="texts", cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match=r"train_texts.jsonl:1: the text holds half a surrogate pair"):
+        builder.download_and_prepare()
 
 
 @pytest.mark.parametrize("zipped", [True, False])
