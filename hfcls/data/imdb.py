@@ -1,8 +1,8 @@
 """IMDB: the Large Movie Review Dataset, from its folder or straight from its archive.
 
 The corpus: Maas, Daly, Pham, Huang, Ng, Potts: "Learning Word Vectors for Sentiment Analysis", ACL 2011,
-https://ai.stanford.edu/~amaas/data/sentiment/. This file needs `datasets`, and `builder.py`,
-`files.py` and `tar_files.py` beside it.
+https://ai.stanford.edu/~amaas/data/sentiment/. This file needs `datasets`, and `builder.py`, `files.py`,
+`folders.py` and `tar_files.py` beside it.
 """
 
 import html
@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from . import tar_files
+from . import folders, tar_files
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
-from .files import digest, shuffled_by_class
+from .files import digest, offenders, shuffled_by_class
+from .folders import note_hidden
 from .tar_files import tar_contents
 
 __all__ = ["IMDB", "IMDBConfig"]
@@ -24,6 +25,7 @@ __all__ = ["IMDB", "IMDBConfig"]
 _SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples", "imdb")
 _ARCHIVES = (".tar.gz", ".tar.xz", ".tar")
 _MEMBER = re.compile(r"(?:\./)?aclImdb/((?:train|test)/(?:neg|pos)/[^/]+)")
+_FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
 _FILE_NAME = re.compile(r"[0-9]+_([0-9]{1,2})\.txt")
 _RATINGS = {"neg": (1, 2, 3, 4), "pos": (7, 8, 9, 10)}
 _NAMES = {"sentiment": ["neg", "pos"], "rating": ["1", "2", "3", "4", "7", "8", "9", "10"]}
@@ -35,6 +37,7 @@ _ENTITY = re.compile(r"&#?\w+;")
 _C1 = re.compile("[\x80-\x9f]")
 
 _Review = tuple[str, int]  # text and rating
+_Note = Callable[[str], None]
 
 
 @dataclass
@@ -56,7 +59,7 @@ class IMDBConfig(CorpusConfig):
             raise ValueError(f"labels={self.labels!r} is not known; use {' or '.join(_NAMES)}")
         self.source = _SAMPLE if self.data_dir is None else _find(os.path.normpath(self.data_dir))
         contents = ((path.removeprefix(self.source), digest(path)) for path in _files(self.source))
-        self.fingerprint = fingerprint([__file__, tar_files.__file__], contents)
+        self.fingerprint = fingerprint([__file__, folders.__file__, tar_files.__file__], contents)
 
 
 class IMDB(CorpusBuilder):
@@ -86,9 +89,9 @@ class IMDB(CorpusBuilder):
         label = datasets.ClassLabel(names=_NAMES[self.config.labels])
         return datasets.DatasetInfo(features=datasets.Features({"text": datasets.Value("string"), "label": label}))
 
-    def read(self, note: Callable[[str], None]) -> Reading:
+    def read(self, note: _Note) -> Reading:
         source, seed = self.config.source, self.config.seed
-        reviews = _read_sample() if source == _SAMPLE else _read(source)
+        reviews = _read_sample() if source == _SAMPLE else _read(source, note)
         train, validation = _hold_out(reviews["train"], seed, source)
         test = reviews["test"]
         for rows in (train, validation, test):
@@ -147,7 +150,7 @@ def _files(source: str) -> list[str]:
     if os.path.isfile(source):
         return [source]
     files = []
-    for folder in ("train/neg", "train/pos", "test/neg", "test/pos"):
+    for folder in _FOLDERS:
         try:
             files += sorted(
                 entry.path for entry in os.scandir(f"{source}/{folder}") if entry.is_file() and entry.name[0] != "."
@@ -166,10 +169,10 @@ def _read_sample() -> dict[str, list[_Review]]:
     return reviews
 
 
-def _read(source: str) -> dict[str, list[_Review]]:
+def _read(source: str, note: _Note) -> dict[str, list[_Review]]:
     """(text, rating) of all reviews by split, sorted by class and file name."""
     found: dict[tuple[str, str], dict[str, _Review]] = {(s, c): {} for s in ("train", "test") for c in _RATINGS}
-    for where, name, content in _unpack(source) if os.path.isfile(source) else _walk(source):
+    for where, name, content in (_unpack if os.path.isfile(source) else _walk)(source, note):
         split, folder, file_name = name.split("/")
         parts = _FILE_NAME.fullmatch(file_name)
         if not parts or int(parts[1]) not in _RATINGS[folder]:
@@ -188,21 +191,28 @@ def _read(source: str) -> dict[str, list[_Review]]:
     return {s: [review for c in _RATINGS for _, review in sorted(found[s, c].items())] for s in ("train", "test")}
 
 
-def _walk(source: str) -> Iterator[tuple[str, str, bytes]]:
+def _walk(source: str, note: _Note) -> Iterator[tuple[str, str, bytes]]:
+    note_hidden(source, note, *(f"{source}/{folder}" for folder in _FOLDERS))
     for path in _files(source):
         with open(path, "rb") as file:
             yield path, path.removeprefix(f"{source}/"), file.read()
 
 
-def _unpack(source: str) -> Iterator[tuple[str, str, bytes]]:
+def _unpack(source: str, note: _Note) -> Iterator[tuple[str, str, bytes]]:
     """Reviews of an archive in one pass."""
+    hidden = []
 
     def is_review(name: str) -> bool:
         path = _MEMBER.fullmatch(name)
-        return path is not None and not path[1].rpartition("/")[2].startswith(".")
+        if path is not None and path[1].rpartition("/")[2].startswith("."):
+            hidden.append(path[1])
+            return False
+        return path is not None
 
     for name, content in tar_contents(source, is_review, most_bytes=_MAX_BYTES):
         yield f"{source}: {name}", _MEMBER.fullmatch(name)[1], content
+    if hidden:
+        note(f"{source}: {len(hidden)} hidden files are left out ({offenders(hidden)})")
 
 
 def _clean(text: str) -> str:

@@ -37,9 +37,10 @@ def tar_contents(path: str, wanted: Callable[[str], bool], *, most_bytes: int) -
                     raise ValueError(
                         f"{path}: {member.name}: not a plain file up to {most_bytes} bytes; fetch the original archive"
                     )
-                if member.name in found:
-                    raise ValueError(f"{path}: {member.name}: is there twice; fetch the original archive")
-                found.add(member.name)
+                name = member.name.removeprefix("./")
+                if name in found:
+                    raise ValueError(f"{path}: {name}: is there twice; fetch the original archive")
+                found.add(name)
                 archive.fileobj.left = member.size
                 yield member.name, archive.extractfile(member).read()
             _check_end(archive, file, path)
@@ -73,12 +74,12 @@ def _members(archive: tarfile.TarFile, path: str) -> Iterator[tarfile.TarInfo]:
 
 
 def _check_end(archive: tarfile.TarFile, file: BinaryIO, path: str) -> None:
-    """Makes sure that nothing follows but blocks of zeros, with which a whole archive ends.
+    """Makes sure that the reading ended at a block of zeros, and that no others follow: a whole archive ends so.
 
-    tarfile stops without a word at a header it cannot read. Reading to the end also verifies the checksum of the
-    packed file.
+    tarfile stops without a word at a header it cannot read, and where a file is cut off between two members. Reading to
+    the end also verifies the checksum of the packed file.
     """
-    if file.tell() < archive.offset + tarfile.BLOCKSIZE:
+    if archive.fileobj.last != bytes(tarfile.BLOCKSIZE):
         raise _torn(path)
     while chunk := file.read(1 << 20):
         if chunk.strip(b"\0"):
@@ -102,14 +103,17 @@ class _TooMuch(Exception):
 
 
 class _Bounded:
-    """A file of which `left` bytes may be read; passing over some is free. It has what tarfile calls."""
+    """A file of which `left` bytes may be read; passing over some is free. It has what tarfile calls, and `last`, what
+    was read last.
+    """
 
     def __init__(self, file: BinaryIO, left: int):
-        self._file, self.left = file, left
+        self._file, self.left, self.last = file, left, b""
         self.seek, self.tell, self.close = file.seek, file.tell, file.close
 
     def read(self, size: int) -> bytes:
         self.left -= size
         if self.left < 0:
             raise _TooMuch
-        return self._file.read(size)
+        self.last = self._file.read(size)
+        return self.last

@@ -205,6 +205,15 @@ def test_torn_archives_are_refused(tmp_path, mode, suffix, damage):
     assert str(caught.value) == f"{path}: the archive is torn, or not a tar archive; fetch it again"
 
 
+@pytest.mark.parametrize("form", ["folder", "archive"])
+def test_hidden_files_are_left_out_and_told(tmp_path, expected, form, caplog):
+    hidden = {f"aclImdb/{name}": b"\0\5\x16\7" for name in ("train/pos/._1_9.txt", "test/neg/.DS_Store")}
+    files = reviews() | hidden | {"__MACOSX/aclImdb/train/pos/._1_9.txt": b"\0\5\x16\7"}
+    path = unpack(tmp_path / "c", files) if form == "folder" else pack(tmp_path / "aclImdb.tar.gz", files, "w:gz")
+    assert rows(prepare(path, tmp_path / "cache")) == expected
+    assert "2 hidden files" in caplog.text
+
+
 BAD = {  # files put in or (None) taken out, what is named, what is said
     "no rating": (
         {"train/pos/7.txt": b"x"},

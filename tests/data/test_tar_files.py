@@ -5,6 +5,7 @@ import io
 import lzma
 import tarfile
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ def _pack(path, members, opened=gzip.open, headers=None) -> str:
 
 
 def _read(path) -> list:
-    return list(tar_contents(path, lambda name: name.startswith("a/"), most_bytes=1000))
+    return list(tar_contents(path, lambda name: name.removeprefix("./").startswith("a/"), most_bytes=1000))
 
 
 @pytest.mark.parametrize("opened", [gzip.open, lzma.open, open])
@@ -72,7 +73,22 @@ def test_a_map_of_a_sparse_file_is_not_read_to_its_end(first, tmp_path):
         _read(path)
 
 
-def test_a_member_that_is_there_twice_is_told(tmp_path):
-    path = _pack(tmp_path / "x.tar", [(NAME, b"one"), ("b/2", b""), (NAME, b"other")], open)
+@pytest.mark.parametrize("again", [NAME, f"./{NAME}"])
+def test_a_member_that_is_there_twice_is_told(again, tmp_path):
+    path = _pack(tmp_path / "x.tar", [(NAME, b"one"), ("b/2", b""), (again, b"other")], open)
     with pytest.raises(ValueError, match=rf"x.tar: {NAME}: is there twice; fetch the original archive"):
         _read(path)
+
+
+@pytest.mark.parametrize("opened", [gzip.open, lzma.open, open])
+@pytest.mark.parametrize("harm", ["checksum", "cut", "cut within", "no end"])
+def test_a_bad_last_header_is_told(harm, opened, tmp_path):
+    """Of an empty file, or where the archive is cut off behind it, so that nothing follows that is no zero."""
+    content = Path(_pack(tmp_path / "whole.tar", [(NAME, b"one"), ("a/2_7.txt", b"")], open)).read_bytes()
+    bad = bytearray(content)
+    bad[1024 + 150] ^= 1
+    harmed = {"checksum": bad, "cut": bad[:1536], "cut within": content[:1100], "no end": content[:1536]}[harm]
+    with opened(tmp_path / "x.tar", "wb") as file:
+        file.write(harmed)
+    with pytest.raises(ValueError, match=r"x.tar: the archive is torn"):
+        _read(str(tmp_path / "x.tar"))
