@@ -7,8 +7,8 @@
         --architecture ngram_linear --class_weight balanced
     accelerate launch recipes/text_classification.py --dataset my_corpus.py --architecture my_model.py
 
-A file is split 80/10/10, class by class; a folder holds train.csv, dev.csv and test.csv (or .tsv, .jsonl, .parquet,
-.xlsx). my_corpus.py holds a builder of `datasets` that gives text and label, my_model.py a PreTrainedModel
+A file is split 80/10/10, class by class; a folder holds train.csv, dev.csv and test.csv (or .tsv, .json, .jsonl,
+.parquet, .xlsx). my_corpus.py holds a builder of `datasets` that gives text and label, my_model.py a PreTrainedModel
 with its config: naming the files on the command line runs them.
 """
 

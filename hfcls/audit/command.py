@@ -64,6 +64,8 @@ def _check(options: argparse.Namespace) -> int:
 
     fatal, left_out = _findings("--fail_on", options.fail_on), _findings("--clean", options.clean)
     if options.corpus in CORPORA or own_code.is_file(options.corpus):
+        if options.encoding is not None:
+            raise InputError(f"--encoding is of a table; save the files of {options.corpus} as UTF-8")
         named = CORPORA.get(options.corpus) or OwnCorpus(options.corpus)
         corpus = load_builder(options.corpus, named, options.data_dir, options.group_column)
     elif options.data_dir is not None:

@@ -190,6 +190,8 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
             given.remove("architecture")  # it brings the code of the saved model
         if len(given) != 1:
             raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
+        if self.dataset is not None and self.encoding is not None:
+            raise InputError(f"--encoding is of your own table; save the files of {self.dataset} as UTF-8")
         own = self.dataset is not None and is_file(self.dataset)
         if own and self.multi_label:
             raise InputError(f"--multi_label is of a table; the label of {self.dataset} says whether there are several")
@@ -200,8 +202,6 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
                 )
             if self.multi_label:
                 raise InputError(f"--multi_label is of your own table; {self.dataset} has one class a row")
-            if self.encoding is not None:
-                raise InputError(f"--encoding is of your own table; save the files of {self.dataset} as UTF-8")
         elif self.dataset is not None and not own and self.data_dir is not None:
             raise InputError(f"--dataset {self.dataset} comes from the Hub: leave --data_dir out")
         if self.language is not None and not is_language(self.language):

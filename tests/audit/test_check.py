@@ -148,6 +148,17 @@ def test_gb18030_is_read(tmp_path):
     assert "股市" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
+def test_an_encoding_is_named(tmp_path, capsys):
+    path, page = tmp_path / "table.csv", ["--output", tmp_path / "a.html"]
+    path.write_bytes(("text,label\n" + "這個國家的歷史,x\n" * 9).encode("big5"))
+    assert _main("check", path, *page) == 2
+    assert "it looks like Big5 (big5): name the encoding, --encoding NAME" in capsys.readouterr().err
+    assert _main("check", path, *page, "--encoding", "big5") == 0
+    assert "這個國家" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert _main("check", "thucnews", *page, "--encoding", "big5") == 2
+    assert "--encoding is of a table; save the files of thucnews as UTF-8" in capsys.readouterr().err
+
+
 def test_bytes_of_no_encoding_are_found(tmp_path):
     lines = [f"第{row}行,x\n".encode() for row in range(20)]
     lines[3] = b"\xff\xb9 in another encoding,x\n"
