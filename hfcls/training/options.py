@@ -16,6 +16,8 @@ def trainer_options(arguments: SharedArguments, training_args: TrainingArguments
     trainer_args = copy.copy(training_args)
     trainer_args.push_to_hub, trainer_args.hub_token = False, None
     trainer_args.dataloader_drop_last = False  # Trainer would drop rows of validation and test as well
+    if trainer_args.train_sampling_strategy != "sequential":
+        trainer_args.train_sampling_strategy = "random"  # group_by_length would give the rows to be measured an order
     callbacks = [StopWhereNotFinite()]
     if arguments.early_stopping_patience is not None:
         callbacks.append(transformers.EarlyStoppingCallback(arguments.early_stopping_patience))

@@ -45,7 +45,26 @@ def test_a_dashboard_that_is_not_installed(tmp_path, name):
         ("--lr_scheduler_type cosine_with_min_lr", "--lr_scheduler_type cosine_with_min_lr: .*min_lr.*lr_scheduler_kw"),
         ("--lr_scheduler_type warmup_stable_decay", "warmup_stable_decay: .*num_decay_steps.*lr_scheduler_kwargs"),
         ("--lr_scheduler_type polynomial --learning_rate 1e-9", "--lr_scheduler_type polynomial: "),
-        ("--bf16_full_eval", "--bf16_full_eval: what is measured is what is saved"),
+        ("--bf16_full_eval", "--bf16_full_eval: all rows are measured at once, in float32"),
+        ("--batch_eval_metrics", "--batch_eval_metrics: all rows are measured at once"),
+        ("--prediction_loss_only", "--prediction_loss_only: all rows"),
+        ("--label_names foo", "--label_names: all rows"),
+        ("--eval_do_concat_batches False", "--eval_do_concat_batches: all rows"),
+        ("--use_liger_kernel", "--use_liger_kernel: its package is not installed"),
+        ("--fsdp full_shard", "--fsdp is of several processes"),
+        ("--dataloader_persistent_workers", "--dataloader_persistent_workers is of worker processes"),
+        ("--dataloader_multiprocessing_context spawn", "--dataloader_multiprocessing_context is of worker processes"),
+        ("--per_device_train_batch_size 0", "--per_device_train_batch_size 0: give a number of at least 1"),
+        ("--per_device_eval_batch_size 0", "--per_device_eval_batch_size 0: give a number of at least 1"),
+        ("--gradient_accumulation_steps 0", "--gradient_accumulation_steps 0: give a number of at least 1"),
+        ("--learning_rate nan", "--learning_rate nan: give a number of at least 0"),
+        ("--learning_rate -1", "--learning_rate -1.0: give a number of at least 0"),
+        ("--adam_beta1 2", "--optim adamw_torch.*: Invalid beta parameter"),
+        ("--neftune_noise_alpha -1", "--neftune_noise_alpha -1.0: give a number of at least 0"),
+        ("--seed -1", "--seed -1: give a number of at least 0"),
+        ("--label_smoothing_factor 1.5", "--label_smoothing_factor 1.5: give a share below 1"),
+        ("--num_train_epochs 0", "--num_train_epochs 0: nothing would be trained"),
+        ("--max_steps 0", "--max_steps 0: give at least 1"),
     ],
 )
 def test_what_cannot_be_made(tmp_path, flags, message):
@@ -119,6 +138,15 @@ def test_rows_that_are_measured_are_never_dropped(tmp_path):
     trainer.train()
     assert trainer.state.global_step == 5
     assert len(trainer.predict(rows.test).predictions) == len(rows.test)
+
+
+@pytest.mark.parametrize("strategy", ["group_by_length", "batch_rebalance", "random", "sequential"])
+def test_rows_that_are_measured_keep_their_order(tmp_path, strategy):
+    trainer, rows = worker.build(tmp_path, ["--train_sampling_strategy", strategy], dropout=0.0, train_rows=16)
+    assert (trainer.predict(rows.test).label_ids == rows.test.labels).all()
+    logits = trainer.predict(rows.test).predictions
+    alone = [trainer.model(**trainer.data_collator([rows.test[row]])).logits[0].tolist() for row in range(9)]
+    assert np.allclose(logits[:9], alone, atol=1e-4)
 
 
 @pytest.mark.parametrize("rows", [12, 13, 14])
