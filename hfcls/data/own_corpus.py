@@ -154,5 +154,7 @@ def _check_columns(rows: datasets.Dataset, split: str, path: str) -> None:
         raise InputError(f"{path}: the text of row {list(rows['text']).index(None)} of {split} is missing; fill it in")
     if split != UNLABELLED and not isinstance(features["label"], datasets.List):
         unknown = [number for number, value in enumerate(rows["label"]) if value is None or value < 0]
+        if split == "test" and len(unknown) == len(rows):
+            raise InputError(f"{path}: test has no labels; call it {UNLABELLED}, with an id, and it is predicted")
         if unknown:
             raise InputError(f"{path}: row {unknown[0]} of {split} has no label; leave it out")

@@ -74,9 +74,7 @@ def read_splits(files: dict[str, list[str]], columns: TableColumns, note: _Note)
     for split, pieces in splits.items():
         if split == "test" and columns.separator is None and not _has_labels(pieces, cells, known):
             rows[UNLABELLED] = _unlabelled(pieces, columns)
-            note(
-                f"{pieces[0].path}: no labels: its rows are predicted in submission.csv, test rows are drawn from train"
-            )
+            note(f"{pieces[0].path}: no labels: predicted in submission.csv, by numbers of classes; test is drawn")
         elif split != "train":
             rows[split] = _labelled(pieces, cells, columns, known, note)
     return rows

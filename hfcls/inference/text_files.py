@@ -60,7 +60,7 @@ class TextFile:
             rows = chain.from_iterable(map(self._rows, paths))
             first = next(rows, None)  # now, so that a file that cannot be read says so before a model is loaded
         except OSError as error:
-            raise InputError(f"{error.filename or path}: {error.strerror}") from error
+            raise InputError(f"{error.filename or path}: {error.strerror or error}") from error
         except ValueError as error:
             raise InputError(str(error)) from error
         if first is None and not (self._keeps_columns and self.columns):
@@ -72,6 +72,8 @@ class TextFile:
     def __iter__(self) -> Iterator[list[str]]:
         try:
             yield from self._all
+        except OSError as error:
+            raise InputError(f"{error.filename or self.path}: {error.strerror or error}") from error
         except ValueError as error:
             raise InputError(str(error)) from error
 

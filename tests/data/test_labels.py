@@ -134,6 +134,8 @@ def test_a_test_split_without_labels_is_predicted(secret, tmp_path, monkeypatch)
         header = ["text", "id", "label"] if secret == "minus" else secret
         write_csv(folder / "test.csv", header, [(text, f"r{n}", *cells) for n, (text, _) in enumerate(rows[:8])])
     flags = f"--data_dir {folder} --architecture ngram_linear --tokens word --per_device_train_batch_size 16"
+    corpus = load_tables(str(folder), text_column="text", label_column="label")
+    assert corpus.splits == {"train": 60, "test": 8} and list(corpus.contents) == [t for t, _ in [*rows, *rows[:8]]]
     results = run_recipe("text_classification.py", f"{flags} --num_train_epochs 3", tmp_path / "out", monkeypatch)
     assert results["test_accuracy"] == 1
     with open(tmp_path / "out" / "submission.csv", newline="") as file:
@@ -141,9 +143,7 @@ def test_a_test_split_without_labels_is_predicted(secret, tmp_path, monkeypatch)
     ids = [str(n) if secret == "parquet" else f"r{n}" for n in range(8)]
     assert header == ["id", "label"] and answers == [[name, str((n + 1) % 2)] for n, name in enumerate(ids)]
     notes = json.loads((tmp_path / "out" / "run.json").read_text())["data"]["notes"]
-    assert any(
-        "no labels: its rows are predicted in submission.csv, test rows are drawn from train" in n for n in notes
-    )
+    assert any("no labels: predicted in submission.csv, by numbers of classes; test is drawn" in n for n in notes)
 
 
 def test_minus_one_is_a_class_where_train_has_it(tmp_path):

@@ -181,10 +181,15 @@ NAMES = '{"text": Value("string"), "label": Value("string")}'
         (TEXT_LABEL, {"test": rows(9)}, "no rows in a split train (there are test)"),
         (TEXT_LABEL, {"train": rows(30), "dev": rows(3), "val": rows(3)}, "dev and val are the same split; keep one"),
         (TEXT_LABEL, {"train": [*rows(30), {"text": "x", "label": -1}]}, "row 30 of train has no label; leave it out"),
+        (
+            TEXT_LABEL,
+            {"train": rows(30), "test": [{"text": "x", "label": -1}]},
+            "test has no labels; call it unlabelled, with an id, and it is predicted",
+        ),
         (TEXT_LABEL, {"train": [*rows(30), {"text": None, "label": 1}]}, "the text of row 30 of train is missing"),
         (TEXT_LABEL, {"train": rows(3)}, "1 rows of class 'b' are too few for train, validation, test"),
     ],
-    ids=["no_text", "text", "label", "no_label", "no_train", "twice", "unlabelled", "none", "few"],
+    ids=["no_text", "text", "label", "no_label", "no_train", "twice", "unlabelled", "secret", "none", "few"],
 )
 def test_rows_that_do_not_fit_are_refused(features, splits, message, tmp_path):
     with pytest.raises(InputError, match=re.escape(message)) as error:
