@@ -63,7 +63,9 @@ def scan(path: str, encodings: tuple[str, ...] = (UTF_8, GB18030)) -> tuple[str,
         if not possible:
             names = [NAMES[encoding] for encoding in encodings]
             what = f"not {names[0]}" if len(names) == 1 else f"neither {' nor '.join(names)}"
-            raise NoEncoding(f"{path}:{number}: {what}; repair the line and save as UTF-8")
+            likely = _likely(bytes(foreign) + line)
+            looks = f"; it looks like {likely}" if likely else ""
+            raise NoEncoding(f"{path}:{number}: {what}{looks}; repair the line and save as UTF-8")
         if len(foreign) < _SAMPLE and not line.isascii():
             foreign += line
             first = first or number

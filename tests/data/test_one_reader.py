@@ -7,7 +7,6 @@ import re
 import tracemalloc
 import zipfile
 
-import datasets
 import openpyxl
 import pyarrow
 import pyarrow.parquet
@@ -284,39 +283,19 @@ def test_an_encoding_that_is_named(encoding, text, tmp_path):
             read(data_dir=str(path), encoding="klingon") if read is Table else read(str(path), encoding="klingon")
 
 
+def test_what_is_in_no_encoding_is_guessed_at(tmp_path):
+    """Accents before spaces are no GB18030 at all."""
+    (tmp_path / "t.csv").write_bytes("text,label\nvélo à part,x\n".encode("cp1252"))
+    for read in (trained, predicted):
+        with pytest.raises(
+            ValueError, match=r"t\.csv:2: neither UTF-8 nor GB18030; it looks like Windows-1252 \(cp1252\); "
+        ):
+            read(tmp_path / "t.csv")
+
+
 def test_files_of_texts(tmp_path):
     for name, end in (("a.txt", "\n"), ("b.txt", "\r\n"), ("c.txt", "\r")):
         (tmp_path / name).write_bytes(end.join(["", *TEXTS]).encode())
         assert [row[0] for row in TextFile(str(tmp_path / name))] == ["", *TEXTS]
     (tmp_path / "d.txt.gz").write_bytes(gzip.compress("一\n二".encode()))
     assert [row[0] for row in TextFile(str(tmp_path / "d.txt.gz"), "any")] == ["一", "二"]
-
-
-def test_pieces_of_splits(tmp_path):
-    """As a data set of the Hub lies on a disk, and as `save_to_disk` leaves it."""
-    names = datasets.ClassLabel(names=["股市", "球队"])
-    features = datasets.Features({"text": datasets.Value("string"), "label": names})
-    rows = datasets.Dataset.from_dict({"text": TEXTS, "label": [0, 1] * 20}, features)
-    (tmp_path / "hub" / "data").mkdir(parents=True)
-    for piece, part in enumerate((range(30), range(30, 40))):
-        rows.select(part).to_parquet(tmp_path / "hub" / "data" / f"train-0000{piece}-of-00002.parquet")
-    rows.save_to_disk(tmp_path / "saved", num_shards=2)
-    datasets.DatasetDict({"train": rows}).save_to_disk(tmp_path / "splits")
-    (tmp_path / "converted" / "train").mkdir(parents=True)
-    for piece, part in enumerate((range(30), range(30, 40))):
-        rows.select(part).to_parquet(tmp_path / "converted" / "train" / f"000{piece}.parquet")
-    for folder in ("hub", "saved", "splits", "converted"):
-        config = Table(data_dir=str(tmp_path / folder)).config
-        assert config.labels == ["球队", "股市"]
-        found = {(row["text"], *row["labels"]) for split in config.splits.values() for row in split}
-        assert found == {(text, ["股市", "球队"][row % 2]) for row, text in enumerate(TEXTS)}
-        corpus = load_tables(str(tmp_path / folder), text_column="text", label_column="label")
-        assert list(corpus.contents) == TEXTS and corpus.classes == config.labels
-        assert [row[0] for row in TextFile(str(tmp_path / folder))] == TEXTS
-    with pytest.raises(ValueError, match="train-00000-of-00002.parquet: is one of 2 pieces; give their folder"):
-        Table(data_dir=str(tmp_path / "hub" / "data" / "train-00000-of-00002.parquet"))
-    with pytest.raises(ValueError, match="no train.csv.*; give the folder converted in it, or another"):
-        Table(data_dir=str(tmp_path))
-    (tmp_path / "hub" / "data" / "train-00001-of-00002.parquet").unlink()
-    with pytest.raises(ValueError, match="train-00000-of-00002.parquet: 1 of 2 pieces are there; fetch the others"):
-        Table(data_dir=str(tmp_path / "hub"))
