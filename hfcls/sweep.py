@@ -82,8 +82,8 @@ def run_sweep(
         The number of runs that failed.
 
     Raises:
-        InputError: no such recipe, flags that make no plan, a folder whose run had other flags, or no GPUs for several
-            processes.
+        InputError: no such recipe, flags that make no plan, a folder whose run had other flags or that cannot be
+            written to, or no GPUs for several processes.
     """
     _check_recipe(recipe)
     if num_processes > 1:
@@ -97,6 +97,10 @@ def run_sweep(
             print_lines("# finished: " * is_finished(run.folder) + _as_typed(command))
         return 0
 
+    try:
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output_dir}: {error.strerror}; give an --output_dir that can be written to") from error
     failed = []
     for number, (run, command) in enumerate(zip(runs, commands, strict=True), start=1):
         if not _run_once(f"[{number}/{len(runs)}] {run.name}", run, command):

@@ -196,6 +196,13 @@ def test_no_such_recipe(recipe):
         run_sweep("1,2", [], "out")
 
 
+def test_a_folder_that_cannot_be_written_to(recipe, tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(InputError, match=f"{folder}: .*; give an --output_dir that can be written to"):
+            run_sweep(recipe, ["--seed", "1"], str(folder))
+
+
 def test_several_processes_need_as_many_gpus(recipe, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(InputError, match="--num_processes 2: there are 1 GPUs"):
