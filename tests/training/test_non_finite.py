@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertForMaskedLM
+from safetensors.torch import load_file
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
 from hfcls.errors import InputError
 from hfcls.text.tokenization import train_wordpiece_tokenizer
@@ -100,12 +100,14 @@ def test_a_skipped_step_of_fp16_is_no_failure():
 
 
 def test_a_model_that_answers_nan_is_not_measured(tmp_path):
-    output = tmp_path / "out"
-    done = recipe("thucnews_rnn", output, "--architecture", "text_cnn", "--num_train_epochs", "1")
-    assert done.returncode == 0, done.stderr
-    weights = load_file(output / "model.safetensors")
-    weights["classifier.weight"].fill_(torch.nan)
-    save_file(weights, output / "model.safetensors", metadata={"format": "pt"})
-    done = recipe("thucnews_rnn", tmp_path / "measured", "--evaluate_only", str(output))
+    base = Path(saved(tmp_path / "model", torch.float32))
+    model = BertForSequenceClassification.from_pretrained(base, id2label={0: "a", 1: "b"}, label2id={"a": 0, "b": 1})
+    torch.nn.init.constant_(model.classifier.weight, torch.nan)
+    model.save_pretrained(base)
+    rows = [f"{text},{label}" for label in "ab" for text in range(30)]
+    (tmp_path / "table.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    flags = ["--data_dir", str(tmp_path / "table.csv"), "--evaluate_only", str(base)]
+    done = recipe("text_classification", tmp_path / "measured", *flags)
     assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("error: the loss on the test rows is nan")
-    assert not (tmp_path / "measured" / "report.html").exists()
+    for name in ("report.html", "all_results.json", "run.json", "predictions.csv"):
+        assert not (tmp_path / "measured" / name).exists()
