@@ -4,6 +4,7 @@ import math
 from importlib.util import find_spec
 
 import torch
+from accelerate.utils import DynamoBackend
 from transformers import PreTrainedModel, Trainer, TrainingArguments, get_scheduler
 from transformers.integrations import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
 from transformers.training_args import ParallelMode
@@ -56,6 +57,9 @@ def check_training_arguments(args: TrainingArguments) -> None:
         raise InputError("--use_liger_kernel: its package is not installed: pip install liger-kernel, or leave it out")
     if args.fsdp and args.parallel_mode != ParallelMode.DISTRIBUTED:
         raise InputError("--fsdp is of several processes: start with accelerate launch --num_processes N, or torchrun")
+    backends = [backend.value.lower() for backend in DynamoBackend]
+    if args.torch_compile_backend not in (None, *backends):
+        raise InputError(f"--torch_compile_backend {args.torch_compile_backend}: give one of {', '.join(backends)}")
     _check_report_to(args)
     _check_optimizer(args)
 

@@ -64,6 +64,7 @@ def test_a_dashboard_that_is_not_installed(tmp_path, name):
         ("--seed -1", "--seed -1: give a number of at least 0"),
         ("--label_smoothing_factor 1.5", "--label_smoothing_factor 1.5: give a share below 1"),
         ("--num_train_epochs 0", "--num_train_epochs 0: nothing would be trained"),
+        ("--torch_compile_backend foo", "--torch_compile_backend foo: give one of .*inductor"),
         ("--max_steps 0", "--max_steps 0: give at least 1"),
     ],
 )
