@@ -3,12 +3,15 @@
 This file needs the standard library, `files.py` beside it and openpyxl, which is an extra.
 """
 
+import contextlib
 import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from .files import regular
 
@@ -17,6 +20,9 @@ __all__ = ["excel_records"]
 # Of all that is packed in a file: more than a million rows of reviews hold. And how many times more than the file
 # itself, from SMALL on: texts are packed to a third, tables of numbers to a twentieth, made-up zeros to a thousandth.
 MOST_BYTES, MOST_TIMES, SMALL = 1 << 30, 100, 20 << 20
+
+# Of XML, in a row or string, and of those: Excel has 16,384 columns and a million rows.
+MOST_ELEMENTS, MOST_PIECES = 500_000, 10_000_000
 
 # What openpyxl 3.1.5 was seen to raise on files with bytes or tags changed, removed or swapped. OSError: "no valid
 # workbook part"; RuntimeError: a password; AttributeError: the first sheet is a chart.
@@ -34,8 +40,8 @@ def excel_records(path: str) -> Iterator[tuple[int, tuple]]:
     Rows that are empty are skipped. Every row is as wide as the header.
 
     Raises:
-        ValueError: one line with file and row: no whole Excel file, one that unpacks to gigabytes, a row that is wider
-            than the header; or openpyxl is missing.
+        ValueError: one line with file and row: no whole Excel file, one that unpacks to gigabytes or whose rows hold
+            millions of elements, a row that is wider than the header; or openpyxl is missing.
     """
     try:
         import openpyxl
@@ -54,6 +60,7 @@ def _filled_rows(path: str, load_workbook) -> Iterator[tuple[int, tuple]]:
     """The rows with anything in them, each up to its last cell."""
     try:
         _check_size(path)
+        _check_elements(path)
         sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
         # Private, read in openpyxl 3.1: its strings are those of the file without x005F_, which protects an _x000D_
         # that is meant.
@@ -81,6 +88,31 @@ def _check_size(path: str) -> None:
         unpacked = sum(member.file_size for member in archive.infolist())  # no more than this is unpacked
     if unpacked > MOST_BYTES or unpacked > max(SMALL, MOST_TIMES * packed):
         raise _Large(f"{path}: unpacks to {unpacked / 1e6:,.0f} MB, which is not read; save it as .csv")
+
+
+def _check_elements(path: str) -> None:
+    """Makes sure that no row, string or other part has millions of elements: openpyxl has each of them in memory."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as part, contextlib.suppress(expat.ExpatError):  # a picture, or torn
+                _count_elements(part, path)
+
+
+def _count_elements(part: BinaryIO, path: str) -> None:
+    pieces = elements = 0
+
+    def count(name: str, attributes: dict) -> None:
+        nonlocal pieces, elements
+        if name.rpartition(":")[2] in ("row", "si"):  # a row, a string that cells share
+            pieces, elements = pieces + 1, 0
+        else:
+            elements += 1
+        if elements > MOST_ELEMENTS or pieces > MOST_PIECES:
+            raise _Large(f"{path}: a row, or all rows, of millions of elements, which is not read; save it as .csv")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = count
+    parser.ParseFile(part)
 
 
 def _shared_strings(path: str, known: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from hfcls.data.excel_files import SMALL, excel_records
+from hfcls.data.excel_files import MOST_ELEMENTS, SMALL, excel_records
 from hfcls.data.table_files import read_records
 
 openpyxl = pytest.importorskip("openpyxl")
@@ -79,6 +79,18 @@ def test_a_file_that_unpacks_to_gigabytes_is_not_unpacked(name, members, tmp_pat
     path = _pack(tmp_path / "r.xlsx", members)
     with pytest.raises(ValueError, match=r"r.xlsx: unpacks to \d+ MB, which is not read; save it as .csv"):
         _records(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "many"),
+    [(SHEET, b"</row>", b"<c/>"), (SHEET, b"<sheetData>", b"<col/>"), ("xl/styles.xml", b"</cellXfs>", b"<xf/>")],
+)
+def test_elements_without_end_are_not_kept(name, before, many, members, tmp_path):
+    """Two megabytes, packed to some kilobytes, of which openpyxl makes hundreds."""
+    assert before in members[name]
+    members[name] = members[name].replace(before, many * (MOST_ELEMENTS + 1) + before, 1)
+    with pytest.raises(ValueError, match=r"r.xlsx: a row, or all rows, of millions of elements"):
+        _records(_pack(tmp_path / "r.xlsx", members))
 
 
 def test_many_equal_rows_are_no_bomb(tmp_path):
