@@ -1,8 +1,10 @@
 """The comparison against scikit-learn, SciPy and numpy; what cannot be compared is refused and said."""
 
 import csv
+import io
 import json
 import re
+from contextlib import redirect_stdout
 from html.parser import HTMLParser
 
 import numpy as np
@@ -442,6 +444,17 @@ def test_nothing_of_a_run_is_taken_for_html_or_moves_the_cursor(make_run):
     table = markdown(comparison)
     assert "\x1b" not in table
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.split("\n\n")[0].splitlines()}) == 1
+
+
+def test_tables_on_a_terminal_without_chinese(make_run, tmp_path):
+    folders = [make_run("体育\x1b[2J", 1), make_run("b", 2, learning_rate=1.0)]
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with pytest.raises(SystemExit) as end, redirect_stdout(out):
+        cli.main(["compare", *map(str, folders), "--markdown", "--output", str(tmp_path / "compare.html")])
+    out.flush()
+    printed = out.buffer.getvalue().decode("ascii")
+    assert end.value.code == 0 and r"\u4f53" in printed
+    assert "\x1b" not in printed and "comparison: " in printed
 
 
 def test_names_are_paths_below_what_they_share(make_run):
