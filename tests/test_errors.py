@@ -42,6 +42,7 @@ def test_debugging_shows_the_traceback(monkeypatch):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_is_one_line_that_says_how_to_go_on(number, code, capsys, monkeypatch):
     monkeypatch.delenv("HFCLS_DEBUG", raising=False)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     with pytest.raises(SystemExit) as end, one_line_errors():
         signal.raise_signal(number)
     assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # the next one ends the program without a traceback
