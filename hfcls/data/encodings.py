@@ -54,7 +54,7 @@ def scan(path: str, encodings: tuple[str, ...] = (UTF_8, GB18030)) -> tuple[str,
     for number, line in enumerate(raw_lines(path), 1):  # no encoding here uses the byte of a line end in a character
         found.update(line)
         if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise ValueError(f"{path}:1: UTF-16, by its first bytes; give --encoding utf-16, or save the file as UTF-8")
+            raise ValueError(f"{path}:1: UTF-16, by its first bytes; save it as UTF-8, or of a table --encoding utf-16")
         for encoding in tuple(possible):
             try:
                 line.decode(encoding)
@@ -94,7 +94,7 @@ def _check_plausible(content: bytes, where: str) -> None:
     raise ValueError(
         f"{where}: not UTF-8, and as GB18030 hardly Chinese ({''.join(characters[:3])}…)"
         + (f"; it looks like {likely}" if likely else "")
-        + ": name the encoding, --encoding NAME, or save the file as UTF-8"
+        + ": save it as UTF-8, or of a table name the encoding, --encoding NAME"
     )
 
 

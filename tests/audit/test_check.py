@@ -152,7 +152,7 @@ def test_an_encoding_is_named(tmp_path, capsys):
     path, page = tmp_path / "table.csv", ["--output", tmp_path / "a.html"]
     path.write_bytes(("text,label\n" + "這個國家的歷史,x\n" * 9).encode("big5"))
     assert _main("check", path, *page) == 2
-    assert "it looks like Big5 (big5): name the encoding, --encoding NAME" in capsys.readouterr().err
+    assert "it looks like Big5 (big5): save it as UTF-8, or of a table name" in capsys.readouterr().err
     assert _main("check", path, *page, "--encoding", "big5") == 0
     assert "這個國家" in (tmp_path / "a.html").read_text(encoding="utf-8")
     assert _main("check", "thucnews", *page, "--encoding", "big5") == 2

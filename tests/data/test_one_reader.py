@@ -150,7 +150,7 @@ REFUSED = {
         "it looks like Windows-1252 (cp1252)",
     ),
     "big5.csv": ("text,label\n" + "歷史學家認為這個國家的經濟發展與環境變遷有關,a\n" * 9, "it looks like Big5 (big5)"),
-    "sixteen.csv": (separated().encode("utf-16"), "sixteen.csv:1: UTF-16, by its first bytes; give --encoding utf-16"),
+    "sixteen.csv": (separated().encode("utf-16"), "sixteen.csv:1: UTF-16, by its first bytes; save it as UTF-8"),
     "wide.xlsx": (excel(texts=TEXTS, header=("text",)), "wide.xlsx:2: 2 cells, the header has 1"),
 }
 

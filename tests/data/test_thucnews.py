@@ -197,7 +197,7 @@ STRUCTURE = {  # raised before anything is generated: files, what is named, what
         "neither UTF-8 nor GB18030",
     ),
     "torn GB18030": (CNEWS | {"cnews.train.txt": GBK * 7 + b"\xd6\n" + GBK}, "/cnews.train.txt:8", "neither UTF-8"),
-    "UTF-16": (CNEWS | {"cnews.test.txt": "财经\t金价".encode("utf-16")}, "/cnews.test.txt:1", "neither UTF-8"),
+    "UTF-16": (CNEWS | {"cnews.test.txt": "财经\t金价".encode("utf-16")}, "/cnews.test.txt:1", "save it as UTF-8"),
 }
 ROW = {
     "no tab": (CNEWS | {"cnews.train.txt": CNEWS["cnews.train.txt"] + "\n主队取胜\n"}, "cnews.train.txt:4", "no tab"),
