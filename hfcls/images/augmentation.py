@@ -9,12 +9,35 @@ ROTATION, SHIFT, SCALE, SHEAR = 12.0, 0.08, 0.12, 8.0
 DRAWS = 6  # numbers that a transformation takes: rotation, two shifts, two scales, shear
 
 
-def draw_transformations(seed: int, epoch: int, rows: int) -> np.ndarray:
-    """The numbers of every row's transformation in an epoch, (rows, DRAWS) float32 between -1 and 1.
+class AugmentedRows(torch.utils.data.Dataset):
+    """Rows with pictures, each of which carries, with a `seed`, the numbers that its transformation follows from.
 
-    They follow from seed and epoch alone, so that a resumed run sees the pictures that it would have seen.
+    They are drawn anew for each epoch from seed and epoch alone, so that a resumed run sees the pictures that it would
+    have seen. A subclass has `__len__` and `read`, and calls this constructor last.
     """
-    return np.random.default_rng([seed, epoch]).uniform(-1, 1, (rows, DRAWS)).astype(np.float32)
+
+    def __init__(self, seed: int | None):
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the sampler of `ClassifierTrainer` at the start of every epoch, a resumed one included."""
+        if self.seed is not None:
+            draws = np.random.default_rng([self.seed, epoch]).uniform(-1, 1, (len(self), DRAWS))
+            self.draws = draws.astype(np.float32)
+
+    def read(self, rows: list[int]) -> list[dict]:
+        """The rows of these numbers, without their draws."""
+        raise NotImplementedError
+
+    def __getitem__(self, row: int) -> dict:
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: list[int]) -> list[dict]:
+        batch = self.read(rows)
+        if self.seed is None:
+            return batch
+        return [row | {"draws": draws} for row, draws in zip(batch, self.draws[rows], strict=True)]
 
 
 def transform_affine(pixel_values: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:

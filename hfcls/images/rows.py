@@ -10,11 +10,11 @@ from PIL import Image
 from transformers import BaseImageProcessor
 from transformers.image_utils import load_image
 
-from hfcls.images.augmentation import draw_transformations, transform_affine
+from hfcls.images.augmentation import AugmentedRows, transform_affine
 from hfcls.models.image_cnn import ImageCNNImageProcessor
 
 
-class ImageRows(torch.utils.data.Dataset):
+class ImageRows(AugmentedRows):
     """The rows of one split: a picture, its label and, with a `seed`, the numbers that its augmentation follows from.
 
     Args:
@@ -26,29 +26,16 @@ class ImageRows(torch.utils.data.Dataset):
     def __init__(self, pictures: np.ndarray | Sequence, labels: np.ndarray, seed: int | None = None):
         self.pictures = pictures
         self.labels = np.asarray(labels, dtype=np.int64)
-        self.seed = seed
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the sampler of `ClassifierTrainer` at the start of every epoch, a resumed one included."""
-        if self.seed is not None:
-            self.draws = draw_transformations(self.seed, epoch, len(self))
+        super().__init__(seed)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, row: int) -> dict:
-        return self.__getitems__([row])[0]
-
-    def __getitems__(self, rows: list[int]) -> list[dict]:
-        batch = [
+    def read(self, rows: list[int]) -> list[dict]:
+        return [
             {"picture": picture, "labels": label}
             for picture, label in zip(self.pictures[rows], self.labels[rows].tolist(), strict=True)
         ]
-        if self.seed is not None:
-            for row, draws in zip(batch, self.draws[rows], strict=True):
-                row["draws"] = draws
-        return batch
 
 
 @dataclass

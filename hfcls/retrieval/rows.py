@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers import BaseImageProcessor
 
-from hfcls.images.augmentation import draw_transformations
+from hfcls.images.augmentation import AugmentedRows
 from hfcls.images.rows import augmented_pixel_values
 from hfcls.retrieval.corpus import RetrievalSplit
 from hfcls.text.collator import PaddingCollator
@@ -60,7 +60,7 @@ class PoolTexts(torch.utils.data.Dataset):
         return [{"text": text} for text in self.tokens.__getitems__(rows)]
 
 
-class PairRows(torch.utils.data.Dataset):
+class PairRows(AugmentedRows):
     """The pairs of a split: a picture with a text that describes it, once for each such text.
 
     With a `seed`, every pair carries the numbers that the augmentation of its picture follows from. `pixels` is that of
@@ -74,32 +74,19 @@ class PairRows(torch.utils.data.Dataset):
         self.wordings = split.wordings
         self.images = PoolImages(split, pixels)
         self.texts = PoolTexts(tokens)
-        self.seed = seed
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the sampler of `ClassifierTrainer` at the start of every epoch, a resumed one included."""
-        if self.seed is not None:
-            self.draws = draw_transformations(self.seed, epoch, len(self))
+        super().__init__(seed)
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, row: int) -> dict:
-        return self.__getitems__([row])[0]
-
-    def __getitems__(self, rows: list[int]) -> list[dict]:
+    def read(self, rows: list[int]) -> list[dict]:
         image_rows, text_rows = self.pairs[rows].T
         contents = zip(self.images.__getitems__(image_rows), self.texts.__getitems__(text_rows), strict=True)
         described = zip(contents, image_rows, self.wordings[text_rows], strict=True)
-        batch = [
+        return [
             picture | text | {"image_row": image_row, "wording": wording}
             for (picture, text), image_row, wording in described
         ]
-        if self.seed is not None:
-            for row, draws in zip(batch, self.draws[rows], strict=True):
-                row["draws"] = draws
-        return batch
 
 
 @dataclass
