@@ -1,4 +1,4 @@
-"""The worked examples of recipes/README.md: its files, run by its commands, with no edit anywhere else."""
+"""The worked examples of recipes/own.md: its files, run by its commands, with no edit anywhere else."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from hfcls.cli import main
 from tests.hub_server import serve_hub
 
 ROOT = Path(__file__).parents[1]
-SECTION = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8").partition("\n## Bring your own\n")[2]
+SECTION = (ROOT / "recipes" / "own.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"`(mine/\w+\.py)`:\n\n```python\n(.*?)```", SECTION, flags=re.DOTALL))
 COMMANDS = [
     command
