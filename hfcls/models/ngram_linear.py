@@ -108,6 +108,16 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
 
         `attention_mask` is 0 where a token is padding.
         """
+        hashes = self.ngrams_in_order(input_ids, attention_mask).flatten(1).sort(dim=1).values
+        repeated = F.pad(hashes[:, 1:] == hashes[:, :-1], (1, 0))
+        return hashes.masked_fill(repeated, ABSENT)
+
+    def ngrams_in_order(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """(B, L) twice → the hash of the n-gram of each order that begins at each step, (B, orders, L + 2).
+
+        Step 0 is the boundary in front; step i is the i-th token that is neither padding nor special; the boundary
+        behind follows the last of them. ABSENT where an n-gram would reach beyond it.
+        """
         real = attention_mask != 0
         for token in self.config.special_token_ids:
             real = real & (input_ids != token)
@@ -128,9 +138,12 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
             state = state ^ ((state >> 32) & LOW_WORD)
             if order >= self.config.ngram_min:
                 hashes.append(state.masked_fill(steps > lengths - order, ABSENT))
-        hashes = torch.cat(hashes, dim=1).sort(dim=1).values
-        repeated = F.pad(hashes[:, 1:] == hashes[:, :-1], (1, 0))
-        return hashes.masked_fill(repeated, ABSENT)
+        return torch.stack(hashes, dim=1)
+
+    def features_of(self, hashes: torch.Tensor) -> torch.Tensor:
+        """The number of the feature that each hash is, `config.num_features` for one that is none."""
+        features = torch.searchsorted(self.hashes, hashes)
+        return features.masked_fill(self.hashes[features] != hashes, self.config.num_features)
 
     @torch.no_grad()
     def fit_log_count_ratios(self, batches: Iterable[Mapping[str, torch.Tensor]]) -> None:
@@ -196,10 +209,8 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         if attention_mask is None:
             pad = self.config.pad_token_id
             attention_mask = torch.ones_like(input_ids) if pad is None else input_ids != pad
-        hashes = self.hash_ngrams(input_ids, attention_mask)
+        features = self.features_of(self.hash_ngrams(input_ids, attention_mask))
         none = self.config.num_features
-        features = torch.searchsorted(self.hashes, hashes)
-        features = features.masked_fill(self.hashes[features] != hashes, none)
         # With padding_idx the many entries that are no feature cost the backward pass nothing.
         weights = F.embedding(features, self.weight, padding_idx=none) * F.embedding(features, self.ratios)
         scores = weights.sum(1) / (features != none).sum(1, keepdim=True).clamp(min=1).sqrt() + self.bias
