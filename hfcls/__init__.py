@@ -4,13 +4,20 @@ Every task is a `datasets` builder and a `transformers` model, trained by `Train
 `from_pretrained`. Nothing heavy is imported before it is used.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hfcls.cards.classifier import DatasetCardClassifier
+    from hfcls.inference.classifier import Classifier
+
 __version__ = "0.1.0"
-__all__ = ["DatasetCardClassifier"]
+__all__ = ["Classifier", "DatasetCardClassifier"]
+
+_MODULES = {"Classifier": "hfcls.inference.classifier", "DatasetCardClassifier": "hfcls.cards.classifier"}
 
 
 def __getattr__(name: str):
-    if name == "DatasetCardClassifier":  # imports torch
-        from hfcls.cards.classifier import DatasetCardClassifier
-
-        return DatasetCardClassifier
+    if name in _MODULES:  # they import torch
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -125,15 +125,17 @@ def _predict(options: argparse.Namespace) -> int:
     if options.input is not None:
         texts = TextFile(options.input, options.text_column, options.text_pair_column, options.encoding)
 
-    from hfcls.inference.prediction import load_classifier, predict_file, predict_texts
+    from hfcls.inference.classifier import Classifier
+    from hfcls.inference.prediction import predict_file
 
     for note in texts.notes if texts is not None else []:
         print_lines(note, file=sys.stderr)
-    classifier = load_classifier(options.model, options.trust_remote_code)
+    classifier = Classifier(options.model, trust_remote_code=options.trust_remote_code)
     if texts is None:
-        for text, answers in zip(options.texts, predict_texts(classifier, options.texts), strict=True):
+        for text, answer in zip(options.texts, classifier(options.texts), strict=True):
             width = 14 if classifier.thresholds is None else 0  # several labels make no column
-            line = ", ".join(f"{printable(shortened(label, 60)):<{width}} {share:.4f}" for label, share in answers)
+            labels = answer.labels.items()
+            line = ", ".join(f"{printable(shortened(label, 60)):<{width}} {share:.4f}" for label, share in labels)
             print_lines(f"{line or '–'}  {printable(text)}")
         return 0
     rows = predict_file(

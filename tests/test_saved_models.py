@@ -16,8 +16,8 @@ from sklearn.datasets import load_digits
 from transformers import ChineseCLIPModel, ChineseCLIPProcessor, pipeline
 
 from hfcls import DatasetCardClassifier
+from hfcls.inference.classifier import Classifier
 from hfcls.inference.loading import register_models
-from hfcls.inference.prediction import load_classifier
 from hfcls.report import write_comparison, write_report
 from hfcls.runs.card import write_model_card
 from tests.hub_server import serve_hub
@@ -43,7 +43,7 @@ def test_there_is_one_of_each_architecture():
 @pytest.mark.parametrize("name", TEXTS)
 def test_texts_are_answered_as_before(name):
     expected = EXPECTED[name]
-    classifier = load_classifier(str(SAVED / name))
+    classifier = Classifier(str(SAVED / name))
     assert classifier.labels == expected["labels"]
     found = classifier.probabilities(expected["texts"], pairs=expected["pairs"])
     np.testing.assert_allclose(found, expected["probabilities"], atol=1e-5)

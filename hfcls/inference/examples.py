@@ -3,14 +3,14 @@
 import datasets
 import transformers
 
+from hfcls.inference.classifier import Classifier
 from hfcls.inference.loading import load_image_classifier
-from hfcls.inference.prediction import load_classifier
 from hfcls.training.setup import joined_texts
 
 
 def classify_texts(rows: datasets.Dataset, saved: str) -> tuple[list[str], list[dict]]:
     """The texts of `rows`, and the answer to each of them."""
-    classifier = load_classifier(saved)
+    classifier = Classifier(saved)
     pairs = list(rows["text_pair"]) if "text_pair" in rows.column_names else None
     probabilities = classifier.probabilities(list(rows["text"]), pairs=pairs)
     answers = [{"label": classifier.labels[scores.argmax()], "score": float(scores.max())} for scores in probabilities]

@@ -23,7 +23,8 @@ from pathlib import Path
 import torch
 import transformers
 
-from hfcls.inference.prediction import load_classifier, predict_file
+from hfcls.inference.classifier import Classifier
+from hfcls.inference.prediction import predict_file
 from hfcls.inference.text_files import TextFile
 from hfcls.models.bert import bert_from_scratch
 from hfcls.text.tokenization import train_wordpiece_tokenizer
@@ -49,7 +50,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "texts.txt")
         source.write_text("\n".join(texts) + "\n", encoding="utf-8")
-        classifier = load_classifier(options.model or random_model(options.size, lines, folder))
+        classifier = Classifier(options.model or random_model(options.size, lines, folder))
         classify = transformers.pipeline(
             "text-classification",
             model=classifier.model,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hfcls.data.table import Table
-from hfcls.inference.prediction import load_classifier, predict_texts
+from hfcls.inference.classifier import Classifier
 from tests.text.test_baselines import run as run_recipe
 
 # 40 % / 40 % / 19 % / 1 %
@@ -159,8 +159,8 @@ def test_trained_reloaded_and_predicted(suffix, model, tmp_path, monkeypatch):
     assert results["test_accuracy"] > 0.9
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert (run["data"]["name"], run["data"]["source"]) == ("reviews", table.name)
-    classifier = load_classifier(str(tmp_path / "out"))
-    assert predict_texts(classifier, ["awful number 7, said someone"])[0][0][0] == "bad"
+    classifier = Classifier(str(tmp_path / "out"))
+    assert classifier("awful number 7, said someone").label == "bad"
 
 
 @pytest.mark.parametrize(

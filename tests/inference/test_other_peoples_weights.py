@@ -20,9 +20,9 @@ from transformers import (
 from hfcls.cards.build import _pretrained_encoder
 from hfcls.cards.sentence_embedder import SentenceEmbedder
 from hfcls.errors import InputError
+from hfcls.inference.classifier import Classifier
 from hfcls.inference.load_report import modules
 from hfcls.inference.loading import load_chinese_clip, load_text_classifier
-from hfcls.inference.prediction import load_classifier
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 
@@ -48,7 +48,7 @@ def test_halves_become_float32_on_every_path(tmp_path, tokenizer, dtype):
     loaded = {
         "a new classifier": load_text_classifier(name, ["a", "b", "c"])[1],
         "a saved one": load_text_classifier(name)[1],
-        "predict": load_classifier(name).model,
+        "predict": Classifier(name).model,
         "the encoder of cards": _pretrained_encoder(name, 32)[1],
     }
     for what, model in loaded.items():
@@ -99,7 +99,7 @@ class Harm:
         return os.mkdir, (self.path,)
 
 
-@pytest.mark.parametrize("load", [lambda name: load_text_classifier(name, ["a", "b"]), load_classifier])
+@pytest.mark.parametrize("load", [lambda name: load_text_classifier(name, ["a", "b"]), Classifier])
 def test_weights_in_bin(tmp_path, tokenizer, load):
     name = saved(tmp_path, tokenizer)
     weights = load_file(tmp_path / "model.safetensors")

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, pipeline
 
 from hfcls.errors import InputError
+from hfcls.inference.classifier import Classifier
 from hfcls.inference.loading import load_text_classifier
-from hfcls.inference.prediction import load_classifier
 from hfcls.text.arguments import BaselineArguments
 from tests.training.recipe import recipe
 
@@ -57,7 +57,7 @@ def test_trained_calibrated_measured_and_asked_alike(tmp_path):
     assert done.returncode == 0, done.stderr
     texts, first = rows_of(trained)
     assert np.allclose(first, rows_of(measured)[1], atol=1e-6)
-    assert np.allclose(first, load_classifier(str(trained)).probabilities(texts), atol=1e-6)
+    assert np.allclose(first, Classifier(str(trained)).probabilities(texts), atol=1e-6)
     classify = pipeline("text-classification", model=str(trained), top_k=None, device="cpu")
     labels = list(classify.model.config.id2label.values())
     for batch_size in (1, 7):

@@ -15,7 +15,7 @@ import torch
 from tokenizers import ByteLevelBPETokenizer
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel, RobertaTokenizer, pipeline
 
-from hfcls.inference.prediction import load_classifier
+from hfcls.inference.classifier import Classifier
 from hfcls.models.truncation import Truncation, encode
 from hfcls.runs.hub import files_to_push
 from hfcls.text.arguments import BaselineArguments
@@ -202,7 +202,7 @@ def probabilities(classifier, rows) -> np.ndarray:
 @pytest.mark.parametrize("name", MODELS)
 def test_predict_gives_the_predictions_and_the_cut_decides(trained, name):
     expected = [[float(row[label]) for label in LABELS] for row in predictions(trained / name)]
-    classifier = load_classifier(str(trained / name))
+    classifier = Classifier(str(trained / name))
     rows = rows_of(trained, name)
     np.testing.assert_allclose(probabilities(classifier, rows), expected, atol=1e-4)
     others = [
@@ -272,7 +272,7 @@ def test_folds_are_asked_as_they_were_trained(trained, length, monkeypatch):
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
         texts = [row["text"] for row in csv.DictReader(file)]
     for fold in (folder / "fold_1", folder / "fold_2"):
-        saved = load_classifier(str(fold)).probabilities(texts)
+        saved = Classifier(str(fold)).probabilities(texts)
         np.testing.assert_allclose(np.load(fold / "probabilities.npz")["test"], saved, atol=1e-4)
 
 
