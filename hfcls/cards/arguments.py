@@ -5,11 +5,11 @@ from typing import Literal
 
 from hfcls.errors import InputError
 from hfcls.models import CARDS
-from hfcls.training.arguments import RecipeArguments
+from hfcls.text.arguments import FloorArguments
 
 
 @dataclass
-class CardArguments(RecipeArguments):
+class CardArguments(FloorArguments):
     """Which classes of dataset cards are learned, and by which model."""
 
     target: Literal["fine", "coarse", "both"] = field(

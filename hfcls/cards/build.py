@@ -26,6 +26,7 @@ from hfcls.models.label_similarity import LabelSimilarityConfig, LabelSimilarity
 from hfcls.text import baselines
 from hfcls.text.arguments import BaselineArguments
 from hfcls.text.collator import text_collator
+from hfcls.text.floor import ngram_floor
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.corpus import load_corpus
@@ -84,6 +85,7 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
         pipeline_task=TASK,
         test_metrics=CardMetrics(corpus.splits["test"], model.config.coarse_of, model.config.coarse_labels),
         classify=functools.partial(classify, trust_remote_code=arguments.trust_remote_code),
+        floor=ngram_floor(arguments, model),
     )
 
 
@@ -223,6 +225,7 @@ def _is_ngram_linear(arguments: CardArguments) -> bool:
 def _baseline(arguments: CardArguments) -> BaselineArguments:
     return BaselineArguments(
         evaluate_only=arguments.evaluate_only,
+        floor=arguments.floor,
         architecture="ngram_linear",
         tokens="word",
         ngram_max=2,

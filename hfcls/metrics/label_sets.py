@@ -31,6 +31,12 @@ def predictions(logits: np.ndarray, thresholds: np.ndarray | float = THRESHOLD) 
     return finite & (probabilities(logits) >= np.float32(thresholds))
 
 
+def exact(logits: np.ndarray, labels: np.ndarray, thresholds: np.ndarray | float = THRESHOLD) -> np.ndarray:
+    """(rows,) whether exactly the right labels are predicted; none are where the logits are not finite."""
+    equal = (predictions(logits, thresholds) == labels.astype(bool)).all(axis=1)
+    return equal & np.isfinite(logits).all(axis=1)
+
+
 def loss(labels: np.ndarray, logits: np.ndarray) -> float:
     """Mean binary cross entropy in nats of `labels` (rows, labels) under `logits`; NaN if a row is not finite."""
     logits = np.asarray(logits, dtype=np.float64)
@@ -51,7 +57,7 @@ def score(logits: np.ndarray, labels: np.ndarray, thresholds: np.ndarray | float
     areas = label_areas(probabilities(logits), labels)
     defined = [area for area in areas if area is not None]
     return {
-        "accuracy": float(((predicted == labels).all(axis=1) & finite).mean()),
+        "accuracy": float(exact(logits, labels, thresholds).mean()),
         "f1": float(f1_score(labels[:, occurring], predicted[:, occurring], average="macro", zero_division=0)),
         "f1_micro": float(f1_score(labels, predicted, average="micro", zero_division=0)),
         "roc_auc": float(np.mean(defined)) if defined else float("nan"),
@@ -124,6 +130,10 @@ class LabelSets:
     def score(self, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         """All metrics of `logits` (rows, labels) against `labels` (rows, labels), at the thresholds."""
         return score(logits, labels, self._thresholds)
+
+    def correct(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """(rows,) whether `logits` (rows, labels) are for exactly the labels of `labels` (rows, labels)."""
+        return exact(logits, labels, self._thresholds)
 
     def compute_metrics(self, evaluation) -> dict[str, float]:
         """`Trainer(compute_metrics=…)`: `evaluation.predictions` are the logits, `label_ids` the labels."""

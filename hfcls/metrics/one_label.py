@@ -103,6 +103,10 @@ class OneLabel:
         """All metrics of `logits` (rows, classes) against `labels` (rows,)."""
         return score(logits, labels)
 
+    def correct(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """(rows,) whether `logits` (rows, classes) are most for the class of `labels` (rows,)."""
+        return predictions(logits) == labels
+
     def compute_metrics(self, evaluation) -> dict[str, float]:
         """`Trainer(compute_metrics=…)`: `evaluation.predictions` are the logits, `label_ids` the labels."""
         return self.score(evaluation.predictions, evaluation.label_ids)

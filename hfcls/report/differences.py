@@ -14,7 +14,7 @@ from hfcls.runs.record import Record
 _NOT_SETTINGS = frozenset(
     "output_dir resume_from_checkpoint run_name report_to disable_tqdm push_to_hub hub_model_id hub_token "
     "hub_private_repo hub_strategy logging_steps logging_strategy logging_first_step save_total_limit "
-    "dataloader_num_workers dataloader_pin_memory data_dir evaluate_only max_train_samples".split()
+    "dataloader_num_workers dataloader_pin_memory data_dir evaluate_only max_train_samples floor".split()
 )
 _NAMES_OF_THE_MODEL = frozenset(["base_model", "model_name_or_path", "from_scratch", "architecture"])
 _MACHINE = ("CPU", "GPU", "hfcls", "torch", "transformers")  # what makes a run faster, not better

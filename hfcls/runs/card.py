@@ -122,6 +122,7 @@ def _content(record: Record, results: dict[str, float | None], config: dict, nam
         "train_rows": rows.get("train"),
         "test_rows": rows.get("test"),
         "results": _results(record, results),
+        "floor": _floor(record, results),
         "limitations": _limitations(record, results),
         "data_table": _data_table(record.labels, splits),
         "lengths": _lengths(splits),
@@ -144,6 +145,14 @@ def _results(record: Record, results: dict[str, float | None]) -> list[tuple[str
         elif key == "roc_auc" and record.target != "pairs":
             lines.append((name, "not measured"))
     return lines
+
+
+def _floor(record: Record, results: dict[str, float | None]) -> str | None:
+    floor = record.floor
+    if floor is None:
+        return None
+    comparison = floor.comparison(results["test_accuracy"], results["test_f1"])
+    return f"{comparison[0].upper()}{comparison[1:]}. It is {floor.method}, fitted on the same training rows."
 
 
 def _limitations(record: Record, results: dict[str, float | None]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hfcls.errors import InputError
+from hfcls.runs.floor import Floor
 from hfcls.runs.json_files import from_json, read_json, write_json
 
 NAME = "run.json"
@@ -164,6 +165,7 @@ class Record:
             trained, or validation was trained on.
         greater_is_better: of that metric.
         folds: the scores of each fold, where this is their mean.
+        floor: what a simple model reaches on the test rows; None where it was not measured.
         settings: what decides the result, name → JSON scalar.
         versions: of the packages.
         precision: the type that matrix products are computed in.
@@ -189,6 +191,7 @@ class Record:
     chosen_by: str | None = None
     greater_is_better: bool = True
     folds: list[Fold] | None = None
+    floor: Floor | None = None
     settings: dict[str, object]
     versions: dict[str, str]
     hardware: Hardware

@@ -13,7 +13,25 @@ from hfcls.training.arguments import RecipeArguments
 
 
 @dataclass
-class TextArguments(RecipeArguments):
+class FloorArguments(RecipeArguments):
+    """Whether a simple model is measured beside the one that is trained."""
+
+    floor: Literal["auto", "yes", "no"] = field(
+        default="auto",
+        metadata={
+            "help": "Measure a linear model of n-grams on the test rows, too; auto: where that takes under a tenth of "
+            "the run, or under a second."
+        },
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.floor == "yes" and self.evaluate_only is not None:
+            raise InputError("--floor yes needs a model to learn beside, --evaluate_only trains none: drop one")
+
+
+@dataclass
+class TextArguments(FloorArguments):
     """How texts are cut. What is None is taken from the model of `--evaluate_only`."""
 
     max_length: str | None = field(

@@ -15,6 +15,7 @@ from hfcls.text.architectures import architecture, check_outputs, errors_of
 from hfcls.text.arguments import BaselineArguments, ConfigArguments
 from hfcls.text.build import reload, text_setup
 from hfcls.text.collator import PaddingCollator
+from hfcls.text.floor import ngram_floor
 from hfcls.text.rows import TokenRows, tokenize_corpus
 from hfcls.text.tokenization import tokenizer_from_vocabulary, train_tokenizer
 from hfcls.text.vectors import Vectors, load_vectors
@@ -40,7 +41,8 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
         corpus, tokenizer, training_args, keep=arguments.truncation, max_length=arguments.tokens_kept
     )
     model = build_model(arguments, tokenizer, corpus.target.names, rows.train)
-    return text_setup(corpus, tokenizer, rows, truncation, model, model.config.model_type)
+    floor = ngram_floor(arguments, model)
+    return text_setup(corpus, tokenizer, rows, truncation, model, model.config.model_type, floor=floor)
 
 
 def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedTokenizerBase:

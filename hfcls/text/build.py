@@ -10,6 +10,7 @@ from hfcls.models.bert import bert_from_scratch
 from hfcls.models.truncation import Truncation
 from hfcls.text.arguments import PretrainedTextArguments, TextArguments
 from hfcls.text.collator import text_collator
+from hfcls.text.floor import MeasureFloor, ngram_floor
 from hfcls.text.rows import tokenize_corpus
 from hfcls.text.tokenization import train_wordpiece_tokenizer, truncating_tokenizer
 from hfcls.training.classifier import ClassifierSetup
@@ -34,11 +35,12 @@ def build(
         rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags)
         model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.target.names, rows.max_length)
         name = f"BERT {arguments.from_scratch}, from scratch"
-        return text_setup(corpus, tokenizer, rows, truncation, model, name)
+        return text_setup(corpus, tokenizer, rows, truncation, model, name, floor=ngram_floor(arguments, model))
     name = arguments.model_name_or_path or default
     tokenizer, model = load_text_classifier(name, corpus.target.names)
     rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
-    return text_setup(corpus, tokenizer, rows, truncation, model, name, base_model=name)
+    floor = ngram_floor(arguments, model)
+    return text_setup(corpus, tokenizer, rows, truncation, model, name, base_model=name, floor=floor)
 
 
 def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:
@@ -78,6 +80,7 @@ def text_setup(
     model: PreTrainedModel,
     name: str,
     base_model: str | None = None,
+    floor: MeasureFloor | None = None,
 ) -> ClassifierSetup:
     """What is trained on what, the rule that cut the rows noted in the config of `model` and in a copy of `tokenizer`:
     what is saved reads long texts as they are read here.
@@ -97,4 +100,5 @@ def text_setup(
         model,
         name,
         base_model=base_model,
+        floor=floor,
     )

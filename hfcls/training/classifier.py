@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 from hfcls.inference.examples import classify_texts
 from hfcls.metrics.label_sets import LabelSets
 from hfcls.metrics.target import Target
+from hfcls.runs.floor import Floor
 from hfcls.runs.predictions import NAME as PREDICTIONS
 from hfcls.runs.predictions import write_predictions, write_submission
 from hfcls.runs.record import Split
@@ -23,7 +24,7 @@ from hfcls.training.describe import length_summary
 from hfcls.training.losses import build_loss
 from hfcls.training.options import trainer_options
 from hfcls.training.precision import check_precision
-from hfcls.training.setup import Setup, Tested
+from hfcls.training.setup import Corpus, Setup, Tested
 from hfcls.training.trainer import ClassifierTrainer
 
 logger = logging.getLogger(__name__)
@@ -39,10 +40,13 @@ class ClassifierSetup(Setup):
         test_metrics: further metrics of the test rows, from their logits (rows, classes).
         classify: classifies rows of `corpus` with the model that was saved in a folder → what to call each of them, and
             its answer.
+        floor: measures a simple model on the test rows, from the corpus, which of them are answered right (rows,), and
+            the seconds that the run took up to there; None from it where that would take too long.
     """
 
     test_metrics: Callable[[np.ndarray], dict[str, float]] | None = None
     classify: Callable[[datasets.Dataset, str], tuple[list[str], list[dict]]] = classify_texts
+    floor: Callable[[Corpus, np.ndarray, float], Floor | None] | None = None
 
     @property
     def target(self) -> Target:
@@ -119,7 +123,11 @@ class ClassifierSetup(Setup):
             if "image" in self.corpus.splits["test"].features:
                 write_thumbnails(folder, self.corpus.splits["test"]["image"], self.target)
 
-        return Tested(tested.metrics | {f"test_{name}": value for name, value in scores.items()}, write)
+        metrics = tested.metrics | {f"test_{name}": value for name, value in scores.items()}
+        return Tested(metrics, write, self.target.correct(logits, self.rows.test.labels))
+
+    def measure_floor(self, tested: Tested, seconds: float) -> Floor | None:
+        return None if self.floor is None else self.floor(self.corpus, tested.correct, seconds)
 
     def describe_splits(self) -> dict[str, Split]:
         """Rows, rows of each class, and lengths."""

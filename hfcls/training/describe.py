@@ -8,6 +8,7 @@ import numpy as np
 from transformers import TrainingArguments
 
 from hfcls import environment, own_code
+from hfcls.runs.floor import Floor
 from hfcls.runs.record import Data, Fold, Hardware, Length, Model, Record, Repeated
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.losses import Loss
@@ -20,7 +21,7 @@ SETTINGS = (
 ).split()
 
 # Flags of a recipe that choose what is measured, not how it is trained; and those that name a file.
-NOT_SETTINGS = {"data_dir", "evaluate_only", "max_train_samples", "max_eval_samples", "max_test_samples"}
+NOT_SETTINGS = {"data_dir", "evaluate_only", "max_train_samples", "max_eval_samples", "max_test_samples", "floor"}
 FILES = {"vocab", "embeddings", "embedding_model", "model_name_or_path"}
 
 
@@ -33,11 +34,12 @@ def describe_run(
     seconds: float,
     loss: Loss | None = None,
     folds: list[Fold] | None = None,
+    floor: Floor | None = None,
 ) -> Record:
     """The record of a run of `setup` that took `seconds` and ends now.
 
     `loss` is what was trained with where it was not the model's own, `folds` the scores of each fold where the run is
-    their mean.
+    their mean, `floor` what `Setup.measure_floor` gave.
     """
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     weights = None if loss is None or loss.class_weights is None else loss.class_weights.tolist()
@@ -66,6 +68,7 @@ def describe_run(
         chosen_by=_chosen_by(arguments, decided),
         greater_is_better=training_args.greater_is_better is not False,
         folds=folds,
+        floor=floor,
         settings=decided,
         versions=environment.versions(),
         hardware=Hardware(**environment.hardware()),

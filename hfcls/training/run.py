@@ -12,6 +12,7 @@ from hfcls.environment import use_cores
 from hfcls.report import write_report
 from hfcls.runs import hub
 from hfcls.runs.card import write_model_card
+from hfcls.runs.floor import Floor
 from hfcls.runs.record import write_record
 from hfcls.runs.results import write_results
 from hfcls.terminal import PrintableFormatter, print_lines, printable, shortened
@@ -76,17 +77,18 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
             return
         write_results(output_dir, results)
         tested.write(output_dir)
-        seconds = trainer.totals.seconds + time.monotonic() - begun
-        record = describe_run(
-            setup, arguments, training_args, task=task, seconds=seconds, loss=trainer.compute_loss_func
-        )
+        earlier = trainer.totals.seconds - begun
+        floor = setup.measure_floor(tested, earlier + time.monotonic())
+        seconds = earlier + time.monotonic()
+        loss = trainer.compute_loss_func
+        record = describe_run(setup, arguments, training_args, task=task, seconds=seconds, loss=loss, floor=floor)
         write_record(output_dir, record)
         write_report(output_dir)
         if not arguments.evaluate_only:
             hub.clean_local_paths(output_dir)
             write_model_card(output_dir, repo_id=training_args.hub_model_id)
         resume.finish(output_dir)
-    _print_results(setup, results)
+    _print_results(setup, results, floor)
     if training_args.push_to_hub:
         address = hub.push_folder(output_dir, training_args.hub_model_id, token=training_args.hub_token)
         print_lines(f"pushed to {address}")
@@ -116,8 +118,8 @@ def chosen_evaluation(trainer: transformers.Trainer) -> dict:
     return {key: value for key, value in chosen.items() if key.startswith("eval_")}
 
 
-def _print_results(setup: Setup, results: dict) -> None:
-    """The test results that the target names, and the further ones of the task."""
+def _print_results(setup: Setup, results: dict, floor: Floor | None) -> None:
+    """The test results that the target names, the further ones of the task, and the floor where it is not passed."""
     names = [name for name in (*setup.target.printed, *setup.further_metrics) if f"test_{name}" in results]
     if not names:
         return
@@ -125,6 +127,9 @@ def _print_results(setup: Setup, results: dict) -> None:
     width = max(map(len, names))
     for name in names:
         print_lines(f"  {name:<{width}} {results[f'test_{name}']:.4f}")
+    scores = results.get("test_accuracy"), results.get("test_f1")
+    if floor is not None and not floor.is_passed(*scores):
+        print_lines(floor.comparison(*scores))
 
 
 def _print_examples(setup: Setup, saved: str) -> None:

@@ -104,10 +104,12 @@ class Tested:
     Attributes:
         metrics: named as in all_results.json, `test_accuracy`.
         write: puts the files of the test, predictions.csv and the like, into a folder.
+        correct: (rows,) whether each test row is answered right; None where rows have no class.
     """
 
     metrics: dict[str, float]
     write: Callable[[Path], None]
+    correct: np.ndarray | None = None
 
 
 @dataclass
@@ -161,6 +163,12 @@ class Setup(ABC):
     @abstractmethod
     def test(self, trainer: transformers.Trainer, arguments) -> Tested:
         """Measures the model of `trainer` on the test rows."""
+
+    def measure_floor(self, tested: Tested, seconds: float) -> object | None:
+        """What a simple model reaches on the test rows, a `hfcls.runs.floor.Floor`, for a run that took `seconds` up to
+        here; None where there is no such model, or it would take too long.
+        """
+        return None
 
     @abstractmethod
     def describe_splits(self) -> dict[str, object]:
