@@ -9,6 +9,7 @@ The published run fine-tuned bert-base-uncased on 2,000 reviews and reached 0.90
 from dataclasses import dataclass
 
 from hfcls.text.arguments import ImdbArguments, PretrainedTextArguments
+from hfcls.text.fine_tuning import fine_tuning
 from hfcls.text.presets import DEVLIN, FROM_SCRATCH
 from hfcls.text.recipe import run
 
@@ -28,12 +29,16 @@ class Arguments(ImdbArguments, PretrainedTextArguments):
     """Which labels, and which pretrained model."""
 
 
+def defaults(given):
+    return RANDOM_WEIGHTS if given.from_scratch else fine_tuning(given.model_name_or_path, PUBLISHED)
+
+
 if __name__ == "__main__":
     run(
         Arguments,
         task="imdb_bert",
         description=__doc__,
-        defaults=lambda given: RANDOM_WEIGHTS if given.from_scratch else PUBLISHED,
+        defaults=defaults,
         corpus="imdb",
         corpus_flags=("labels",),
         model="google-bert/bert-base-uncased",

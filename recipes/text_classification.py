@@ -13,6 +13,7 @@ with its config: naming the files on the command line runs them.
 """
 
 from hfcls.text.arguments import TextClassificationArguments
+from hfcls.text.fine_tuning import fine_tuning
 from hfcls.text.presets import DEVLIN, FROM_SCRATCH, NEURAL, NGRAMS
 from hfcls.text.recipe import run
 
@@ -22,7 +23,7 @@ def defaults(given):
         return NGRAMS
     if given.architecture is not None:
         return NEURAL | {"dropout": 0.5}
-    return FROM_SCRATCH if given.from_scratch else DEVLIN
+    return FROM_SCRATCH if given.from_scratch else fine_tuning(given.model_name_or_path, DEVLIN)
 
 
 if __name__ == "__main__":

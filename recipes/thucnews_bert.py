@@ -8,6 +8,7 @@ accuracy at checkpoint 14000.
 """
 
 from hfcls.text.arguments import PretrainedTextArguments
+from hfcls.text.fine_tuning import fine_tuning
 from hfcls.text.presets import FROM_SCRATCH
 from hfcls.text.recipe import run
 
@@ -29,7 +30,7 @@ SAMPLE = {"per_device_train_batch_size": 16, "num_train_epochs": 20}
 
 def defaults(given):
     if not given.from_scratch:
-        return PUBLISHED
+        return fine_tuning(given.model_name_or_path, PUBLISHED)
     return RANDOM_WEIGHTS if given.data_dir else RANDOM_WEIGHTS | SAMPLE
 
 

@@ -38,9 +38,24 @@ def build(
         return text_setup(corpus, tokenizer, rows, truncation, model, name, floor=ngram_floor(arguments, model))
     name = arguments.model_name_or_path or default
     tokenizer, model = load_text_classifier(name, corpus.target.names)
+    _log_fine_tuning(model, training_args)
     rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
     floor = ngram_floor(arguments, model)
     return text_setup(corpus, tokenizer, rows, truncation, model, name, base_model=name, floor=floor)
+
+
+def _log_fine_tuning(model: PreTrainedModel, training_args: TrainingArguments) -> None:
+    """Says what the run will do with pretrained weights, whether the user chose it or `fine_tuning`."""
+    warmup = training_args.warmup_steps
+    logger.info(
+        "fine-tuning %.0f million weights, hidden size %s: learning rate %g, warm-up over %s, batches of %d, %g epochs",
+        model.num_parameters(exclude_embeddings=True) / 1e6,
+        getattr(model.config.get_text_config(), "hidden_size", "unknown"),
+        training_args.learning_rate,
+        f"{100 * warmup:g} % of the steps" if warmup < 1 else f"{warmup:g} steps",
+        training_args.per_device_train_batch_size,
+        training_args.num_train_epochs,
+    )
 
 
 def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:
