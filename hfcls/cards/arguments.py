@@ -33,6 +33,13 @@ class CardArguments(FloorArguments):
             "sentence-transformers (extra [embeddings]), jinaai/jina-embeddings-v2-small-en, or a folder."
         },
     )
+    embedding_prompt: str | None = field(
+        default=None,
+        metadata={
+            "help": "embedding_model: what stands in front of every text, such as 'query: ' for E5. Absent: what the "
+            "model itself brings, if anything."
+        },
+    )
     embedding_size: int = field(default=512, metadata={"help": "lsa: singular vectors."})
     trust_remote_code: bool = field(
         default=False, metadata={"help": "embedding_model: run code that comes with it, as Jina's need."}
@@ -51,6 +58,8 @@ class CardArguments(FloorArguments):
         for name in ("embedding_size", "ridge"):
             if getattr(self, name) <= 0:
                 raise InputError(f"--{name} {getattr(self, name)}: give a number above 0")
+        if self.embedding_prompt is not None and self.embedding_model == "lsa":
+            raise InputError("--embedding_prompt is of an --embedding_model of sentences, which lsa is not: drop it")
         encoders = [name for name in ("model_name_or_path", "from_scratch") if getattr(self, name) is not None]
         if encoders and self.evaluate_only is not None:
             raise InputError(f"--{encoders[0]} and --evaluate_only exclude each other: give one of them")

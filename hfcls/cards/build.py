@@ -106,6 +106,7 @@ def _processor(
     if arguments.similarities and arguments.embedding_model != LSA:
         embedder = SentenceEmbedder(
             arguments.embedding_model,
+            prompt=arguments.embedding_prompt,
             trust_remote_code=arguments.trust_remote_code,
             device=training_args.device,
         )

@@ -15,12 +15,15 @@ from hfcls.errors import InputError
 from hfcls.inference.load_report import quiet_loading
 from hfcls.runs.hub import EMBEDDING_MODEL
 
+PROMPT = "hfcls"  # the name in the saved model of the prompt that hfcls was told
+
 
 class SentenceEmbedder:
     """A model of sentence-transformers, whose embeddings have length 1.
 
     Args:
         name_or_path: of the Hub, or a folder.
+        prompt: what stands in front of every text, saved with the model; absent: what the model itself brings.
         trust_remote_code: whether to run code that comes with the model.
         device: absent: the GPU, if there is one.
 
@@ -28,7 +31,14 @@ class SentenceEmbedder:
         InputError: sentence-transformers is not installed, the model cannot be loaded, or needs its own code.
     """
 
-    def __init__(self, name_or_path: str, *, trust_remote_code: bool = False, device: torch.device | None = None):
+    def __init__(
+        self,
+        name_or_path: str,
+        *,
+        prompt: str | None = None,
+        trust_remote_code: bool = False,
+        device: torch.device | None = None,
+    ):
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
@@ -37,7 +47,11 @@ class SentenceEmbedder:
             _refuse_foreign_code(name_or_path, trust_remote_code)
             with quiet_loading():
                 model = SentenceTransformer(
-                    name_or_path, device=None if device is None else str(device), trust_remote_code=trust_remote_code
+                    name_or_path,
+                    device=None if device is None else str(device),
+                    trust_remote_code=trust_remote_code,
+                    prompts=None if prompt is None else {PROMPT: prompt},
+                    default_prompt_name=None if prompt is None else PROMPT,
                 )
             self.model = model.float()  # in whatever it was saved: on a CPU, halves take minutes
         except (OSError, ValueError) as error:
@@ -49,8 +63,9 @@ class SentenceEmbedder:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same architecture and weights, and different for others."""
-        digest = hashlib.blake2b(f"{self.model} {self.model.max_seq_length}".encode(), digest_size=16)
+        """The same for the same architecture, weights and prompt, and different for others."""
+        prompt = self.model.prompts.get(self.model.default_prompt_name, "")
+        digest = hashlib.blake2b(f"{self.model} {self.model.max_seq_length} {prompt}".encode(), digest_size=16)
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy())

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/dataset_cards.py DIR
     python tests/benchmarks/dataset_cards.py DIR --models fusion
+    python tests/benchmarks/dataset_cards.py DIR --embedding_model DIR/e5 --embedding_prompt "query: "
 
 Prints a line for each split and model, then means and standard deviations. All train on four fifths of the cards with
 settings that do not look at the test cards: nothing is chosen by them, nor early. A row is one (card, class) pair; of a
@@ -89,7 +90,10 @@ def main():
     parser.add_argument("data_dir", metavar="DIR")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)))
+    parser.add_argument("--embedding_model", default="lsa", help="as the recipe takes it, for the similarities")
+    parser.add_argument("--embedding_prompt", help="as the recipe takes it")
     options = parser.parse_args()
+    embedding = {"embedding_model": options.embedding_model, "embedding_prompt": options.embedding_prompt}
     # The features of a card do not depend on the split.
     CardFeatureExtractor.ngrams = functools.cache(CardFeatureExtractor.ngrams)
     extractor = CardFeatureExtractor()
@@ -99,8 +103,10 @@ def main():
     for seed in options.seeds:
         for name in ["TF-IDF, LinearSVC", *options.models]:
             begun = time.process_time()
-            floor = name not in MODELS
-            row = measure_floor(options.data_dir, seed) if floor else measure(MODELS[name], options.data_dir, seed)
+            if name in MODELS:
+                row = measure(MODELS[name] | embedding, options.data_dir, seed)
+            else:
+                row = measure_floor(options.data_dir, seed)
             results.setdefault(name, []).append(row)
             numbers = " ".join(f"{value:.3f}" for value in row)
             print(f"split {seed}  {name:<28} {numbers}  {time.process_time() - begun:.0f} s of CPU", flush=True)

@@ -190,6 +190,22 @@ def test_the_hubs_copy_answers_the_same_without_hfcls(setups, stranger):
         torch.testing.assert_close(torch.tensor(answers[name]), expected, rtol=0, atol=1e-6)
 
 
+def test_a_prompt_stands_in_front_of_every_text_and_is_saved(tmp_path):
+    plain = SentenceEmbedder(save_tiny_bert(tmp_path / "tiny_bert"))
+    prompted = SentenceEmbedder(str(tmp_path / "tiny_bert"), prompt="for set owner ")
+    np.testing.assert_allclose(prompted(["audio"]), plain(["for set owner audio"]), atol=1e-6)
+    assert np.abs(prompted(["audio"]) - plain(["audio"])).max() > 0.01
+    prompted.save(tmp_path)
+    np.testing.assert_array_equal(saved(str(tmp_path))(["audio"]), prompted(["audio"]))
+    np.testing.assert_array_equal(prompted.cached(["audio"]), prompted(["audio"]))
+    np.testing.assert_array_equal(plain.cached(["audio"]), plain(["audio"]))
+
+
+def test_lsa_takes_no_prompt():
+    with pytest.raises(InputError, match="--embedding_prompt"):
+        CardArguments(embedding_prompt="query: ")
+
+
 def test_the_hubs_copy_brings_its_embedding_model(setups, stranger):
     _, setup = setups["embedded"]
     with torch.no_grad():
