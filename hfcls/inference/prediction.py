@@ -40,13 +40,7 @@ def predict_file(
             written before stays valid.
     """
     labels, thresholds = classifier.labels, classifier.thresholds
-    added = ["prediction", "probability"]
-    for name in added:
-        if name in texts.columns:
-            raise InputError(f"{texts.path}:1: has a column {name} already, which is to be added: rename it")
-
-    if all_probabilities:
-        added += probability_columns(labels, [*texts.columns, *added])
+    added = added_columns(texts, labels, all_probabilities)
     with AnswerFile(output, [*texts.columns, *added]) as answers:
         rows = iter(texts)
         if answers.skip_answered(rows):
@@ -62,7 +56,7 @@ def predict_file(
                 )
                 answers.append(
                     [
-                        [*row, *_fields(row_scores, labels, thresholds, all_probabilities)]
+                        [*row, *answer_cells(row_scores, labels, thresholds, all_probabilities)]
                         for row, row_scores in zip(window, scores, strict=True)
                     ]
                 )
@@ -82,7 +76,21 @@ def _windows(rows: Iterator[list[str]], text: int) -> Iterator[list[list[str]]]:
         yield window
 
 
-def _fields(scores: np.ndarray, labels: list[str], thresholds: np.ndarray | None, every: bool) -> list[str]:
+def added_columns(texts: TextFile, labels: list[str], all_probabilities: bool = False) -> list[str]:
+    """Names of the cells that `answer_cells` adds to each row of `texts`.
+
+    Raises:
+        InputError: `texts` has such a column already.
+    """
+    added = ["prediction", "probability"]
+    for name in added:
+        if name in texts.columns:
+            raise InputError(f"{texts.path}:1: has a column {name} already, which is to be added: rename it")
+    return [*added, *probability_columns(labels, [*texts.columns, *added])] if all_probabilities else added
+
+
+def answer_cells(scores: np.ndarray, labels: list[str], thresholds: np.ndarray | None, every: bool) -> list[str]:
+    """What probabilities (classes,) of one text say, as cells of a table: with `every` one for each class as well."""
     given = answer(scores, labels, thresholds).labels
     if np.isnan(scores).any():
         label, probability = "", ""

@@ -140,21 +140,48 @@ class TextClassifier(ABC):
         result = np.empty((len(texts), self.config.num_labels), dtype=np.float32)
         if not len(texts):
             return result
-        encoded = self._encode(texts, pairs)
+        return probabilities_of(self.encoded_logits(self.encode(texts, pairs), batch_size, progress), self.config)
+
+    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> dict[str, list[list[int]]]:
+        """What the model reads of each text: by the name of the input, a list of token ids or the like for each row."""
+        if self.truncation is not None:
+            return self.truncation.inputs(self.tokenizer, texts, pairs)
+        options: dict[str, Any] = {
+            "truncation": self.max_length is not None,
+            "max_length": self.max_length,
+            "verbose": False,
+        }
+        if pairs is None:
+            return self.tokenizer(list(texts), **options)
+        if self.tokenizer.sep_token is None:
+            return self.tokenizer(
+                [f"{text}\n{pair}" if pair else text for text, pair in zip(texts, pairs, strict=True)], **options
+            )
+        rows = [self.tokenizer(text, pair or None, **options) for text, pair in zip(texts, pairs, strict=True)]
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+    def encoded_logits(
+        self,
+        encoded: dict[str, list[list[int]]],
+        batch_size: int = BATCH_SIZE,
+        progress: Callable[[int], None] = lambda rows: None,
+    ) -> np.ndarray:
+        """Logits (rows, classes) float32 of what `encode` returned, computed in batches of rows of equal length."""
         lengths = np.array([len(ids) for ids in encoded["input_ids"]])
         if self.tokenizer.pad_token_id is None:
             batch_size = 1
 
-        def classify(rows: np.ndarray) -> np.ndarray:
+        def compute(rows: np.ndarray) -> np.ndarray:
             return self.logits(
                 {name: self._pad([column[row] for row in rows], name) for name, column in encoded.items()}
             )
 
         # Padding on the left moves the positions of a decoder's tokens: then only texts of one length share a batch.
         batches = list(_batches(lengths, batch_size, of_one_length=self.tokenizer.padding_side == "left"))
+        result = np.empty((len(lengths), self.config.num_labels), dtype=np.float32)
         with self.mapping() as map_batches:
-            for rows, logits in zip(batches, map_batches(classify, batches), strict=True):
-                result[rows] = probabilities_of(logits, self.config)
+            for rows, logits in zip(batches, map_batches(compute, batches), strict=True):
+                result[rows] = logits
                 progress(len(rows))
         return result
 
@@ -188,24 +215,6 @@ class TextClassifier(ABC):
             predictions = [list(answer.labels) for answer in answers], [list(a.labels.values()) for a in answers]
         added = dict(zip(ADDED_COLUMNS, (*predictions, self.truncated(texts, pairs).tolist()), strict=True))
         return table.assign(**added) if isinstance(table, pandas.DataFrame) else {**table, **added}
-
-    def _encode(self, texts: Sequence[str], pairs: Sequence[str] | None) -> dict[str, list[list[int]]]:
-        """The inputs of the model, a list for each row."""
-        if self.truncation is not None:
-            return self.truncation.inputs(self.tokenizer, texts, pairs)
-        options: dict[str, Any] = {
-            "truncation": self.max_length is not None,
-            "max_length": self.max_length,
-            "verbose": False,
-        }
-        if pairs is None:
-            return self.tokenizer(list(texts), **options)
-        if self.tokenizer.sep_token is None:
-            return self.tokenizer(
-                [f"{text}\n{pair}" if pair else text for text, pair in zip(texts, pairs, strict=True)], **options
-            )
-        rows = [self.tokenizer(text, pair or None, **options) for text, pair in zip(texts, pairs, strict=True)]
-        return {name: [row[name] for row in rows] for name in rows[0]}
 
     def _pad(self, rows: list[list[int]], name: str) -> np.ndarray:
         """One input of the model, (rows, longest row) int64."""
