@@ -7,12 +7,15 @@ import inspect
 
 import accelerate
 import pytest
+import torch
 import tqdm
 import transformers
 
 PRIVATE = [
     (tqdm.tqdm, "_instances", "hfcls/errors.py", "tqdm 4.70"),
     (transformers.Trainer, "_get_train_sampler", "hfcls/training/trainer.py", "transformers 5.23"),
+    (transformers.PreTrainedModel, "_can_set_attn_implementation", "hfcls/models/attention.py", "transformers 5.23"),
+    (torch.ops.aten, "_flash_attention_forward", "hfcls/models/attention.py", "torch 2.13"),
 ]
 
 # Attributes that only live on instances, and code that one of ours stands in for: names that the source must hold.

@@ -49,6 +49,14 @@ class TextArguments(FloorArguments):
         },
     )
 
+    length_buckets: bool | None = field(
+        default=None,
+        metadata={
+            "help": "True or False: pad batches to one of some twenty lengths, so that a device sees few shapes. "
+            "Absent: on a GPU."
+        },
+    )
+
     def __post_init__(self):
         super().__post_init__()
         if self.evaluate_only is None:
@@ -79,6 +87,10 @@ class PretrainedTextArguments(TextArguments):
     from_scratch: Literal["tiny", "mini", "small", "base"] | None = field(
         default=None,
         metadata={"help": "Random weights and a vocabulary learned from the training split: needs no network."},
+    )
+    padding_free: bool = field(
+        default=False,
+        metadata={"help": "Lay the rows of a batch end to end inside the model: nothing is computed for padding."},
     )
 
     def __post_init__(self):

@@ -13,6 +13,7 @@ from hfcls.errors import InputError
 from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
 from hfcls.text.architectures import architecture, check_outputs, errors_of
 from hfcls.text.arguments import BaselineArguments, ConfigArguments
+from hfcls.text.batches import build_collator
 from hfcls.text.build import reload, text_setup
 from hfcls.text.collator import PaddingCollator
 from hfcls.text.floor import ngram_floor
@@ -42,7 +43,8 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
     )
     model = build_model(arguments, tokenizer, corpus.target.names, rows.train)
     floor = ngram_floor(arguments, model)
-    return text_setup(corpus, tokenizer, rows, truncation, model, model.config.model_type, floor=floor)
+    collator = build_collator(arguments, training_args, tokenizer, rows, model)
+    return text_setup(corpus, tokenizer, rows, collator, truncation, model, model.config.model_type, floor=floor)
 
 
 def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedTokenizerBase:

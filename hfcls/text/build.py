@@ -9,7 +9,8 @@ from hfcls.inference.loading import load_text_classifier, longest_input, num_pos
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.truncation import Truncation
 from hfcls.text.arguments import PretrainedTextArguments, TextArguments
-from hfcls.text.collator import text_collator
+from hfcls.text.batches import build_collator
+from hfcls.text.collator import PaddingCollator
 from hfcls.text.floor import MeasureFloor, ngram_floor
 from hfcls.text.rows import tokenize_corpus
 from hfcls.text.tokenization import train_wordpiece_tokenizer, truncating_tokenizer
@@ -35,13 +36,16 @@ def build(
         rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags)
         model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.target.names, rows.max_length)
         name = f"BERT {arguments.from_scratch}, from scratch"
-        return text_setup(corpus, tokenizer, rows, truncation, model, name, floor=ngram_floor(arguments, model))
+        collator = build_collator(arguments, training_args, tokenizer, rows, model)
+        floor = ngram_floor(arguments, model)
+        return text_setup(corpus, tokenizer, rows, collator, truncation, model, name, floor=floor)
     name = arguments.model_name_or_path or default
     tokenizer, model = load_text_classifier(name, corpus.target.names)
     _log_fine_tuning(model, training_args)
     rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
     floor = ngram_floor(arguments, model)
-    return text_setup(corpus, tokenizer, rows, truncation, model, name, base_model=name, floor=floor)
+    collator = build_collator(arguments, training_args, tokenizer, rows, model)
+    return text_setup(corpus, tokenizer, rows, collator, truncation, model, name, base_model=name, floor=floor)
 
 
 def _log_fine_tuning(model: PreTrainedModel, training_args: TrainingArguments) -> None:
@@ -84,13 +88,15 @@ def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: C
             "measured on the %s of %d tokens, where the saved model reads the %s of %d",
             *(truncation.keep, truncation.max_length, saved.keep, saved.max_length),
         )
-    return text_setup(corpus, tokenizer, rows, truncation, model, arguments.evaluate_only)
+    collator = build_collator(arguments, training_args, tokenizer, rows, model)
+    return text_setup(corpus, tokenizer, rows, collator, truncation, model, arguments.evaluate_only)
 
 
 def text_setup(
     corpus: Corpus,
     tokenizer: PreTrainedTokenizerBase,
     rows: Rows,
+    collator: PaddingCollator,
     truncation: Truncation,
     model: PreTrainedModel,
     name: str,
@@ -111,7 +117,7 @@ def text_setup(
         corpus,
         truncating_tokenizer(tokenizer, truncation),
         rows,
-        text_collator(tokenizer),
+        collator,
         model,
         name,
         base_model=base_model,

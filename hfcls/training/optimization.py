@@ -11,6 +11,7 @@ from hfcls.errors import InputError
 
 WARMUP = 0.1  # share of all steps, where `--warmup_steps` says nothing
 STEP_EPOCHS, STEP_FACTOR = 2, 0.9  # of `step`, as in the published MNIST work
+FUSED = ("adam", "adamw", "sgd", "sgdm")  # that torch can compute for all weights in one launch
 LAST_SHARE = 0.01  # of the learning rate, which `warmup_exponential` ends with
 
 # What transformers calls them. `step` and `warmup_exponential` it does not have.
@@ -47,6 +48,7 @@ def optimizer_class(name: str, args: TrainingArguments) -> tuple[type[torch.opti
     Momentum is 0.9 where there is one; betas and epsilon of the Adam family are those of `args`. The decay of `adam`
     and `nadam` is added to the gradient, that of `adamw` to the weights (Loshchilov and Hutter 2019).
     """
+    fused = {"fused": True} if args.device.type == "cuda" and name in FUSED else {}
     adam = {"betas": (args.adam_beta1, args.adam_beta2), "eps": args.adam_epsilon}
     cls, options = {
         "adam": (torch.optim.Adam, adam),
@@ -58,7 +60,7 @@ def optimizer_class(name: str, args: TrainingArguments) -> tuple[type[torch.opti
         "rmsprop": (torch.optim.RMSprop, {}),
         "adagrad": (torch.optim.Adagrad, {}),
     }[name]
-    return cls, {"lr": args.learning_rate, **options}
+    return cls, {"lr": args.learning_rate, **options, **fused}
 
 
 def learning_rate_schedule(

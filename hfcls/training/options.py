@@ -1,6 +1,7 @@
 """What the flags say to every Trainer."""
 
 import copy
+from dataclasses import replace
 
 import transformers
 from transformers import TrainingArguments
@@ -18,6 +19,9 @@ def trainer_options(arguments: SharedArguments, training_args: TrainingArguments
     trainer_args.dataloader_drop_last = False  # Trainer would drop rows of validation and test as well
     if trainer_args.train_sampling_strategy != "sequential":
         trainer_args.train_sampling_strategy = "random"  # group_by_length would give the rows to be measured an order
+    if training_args.dataloader_pin_memory:
+        # Else each tensor of a batch is waited for, and with it all that the GPU was given to do before.
+        trainer_args.accelerator_config = replace(training_args.accelerator_config, non_blocking=True)
     callbacks = [StopWhereNotFinite()]
     if arguments.early_stopping_patience is not None:
         callbacks.append(transformers.EarlyStoppingCallback(arguments.early_stopping_patience))

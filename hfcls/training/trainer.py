@@ -10,6 +10,7 @@ import transformers
 
 from hfcls.models.truncation import save_pipeline
 from hfcls.training import checkpoints, optimization
+from hfcls.training.padding import describe_padding
 from hfcls.training.sampling import LengthGroupedSampler, last_batch, normalises_rows
 from hfcls.training.totals import RunTotals
 
@@ -49,6 +50,10 @@ class ClassifierTrainer(transformers.Trainer):
             self.training_is_over = checkpoints.training_is_over(resume_from_checkpoint)
             self.args = copy.copy(self.args)
             self.args.eval_on_start = False  # was done at the start, and would count towards early stopping again
+        buckets = getattr(self.data_collator, "buckets", ())
+        if buckets:
+            order, batch_size = list(self._get_train_sampler()), self.args.train_batch_size
+            logger.info(describe_padding(self.train_dataset.lengths, order, batch_size, buckets))
         output = super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
         if self.training_is_over:
             self.state.num_train_epochs = checkpoints.trainer_state(Path(resume_from_checkpoint))["num_train_epochs"]
