@@ -20,6 +20,7 @@ from hfcls.report.plots import (
 )
 from hfcls.report.run import Run, load_run
 from hfcls.report.scores import Scores
+from hfcls.runs.explanations import Explanation
 from hfcls.runs.results import FURTHER, metric_title
 from hfcls.runs.thumbnails import MOST as THUMBNAILS
 
@@ -60,6 +61,7 @@ def render(run: Run, scores: Scores | LabelSetScores) -> str:
         "learning_rate": learning_rate_curve(run.history or []),
         "lengths": length_histogram(run.record.data),
         "further": _further(run, scores.rows),
+        "explained": _explained(run),
     }
     if run.record.target == "label_sets":
         return template.render(**common, surprises=surprises(run.predictions, MISTAKES), calibration=None, matrix=None)
@@ -82,6 +84,13 @@ def _further(run: Run, rows: int) -> list[tuple[str, float, tuple[float, float]]
     """Name, value and 95 % interval of what the task measured besides."""
     measured = {name: run.results[f"test_{key}"] for key, name in FURTHER.items()}
     return [(name, share, wilson_interval(share, rows)) for name, share in measured.items() if share is not None]
+
+
+def _explained(run: Run) -> dict[int, Explanation]:
+    """The mistakes that are explained, by row."""
+    if run.explanations is None:
+        return {}
+    return {one.row: one for one in run.explanations.mistakes if one.row is not None}
 
 
 def _calibration(run: Run) -> dict | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.runs import predictions, results, thumbnails
+from hfcls.runs.explanations import Explanations, read_explanations
 from hfcls.runs.json_files import from_json, read_json
 from hfcls.runs.record import Record, read_record
 
@@ -19,6 +20,7 @@ class Run:
         history: the Trainer's `log_history`, None where nothing was trained.
         best_step: of the checkpoint that was kept, None where the Trainer chose none.
         thumbnails: PNG files in base64 of wrong test rows, by row counted from 1; empty where rows are no pictures.
+        explanations: of test rows, None where none were made.
     """
 
     folder: Path
@@ -28,6 +30,7 @@ class Run:
     best_step: int | None
     predictions: predictions.Predictions
     thumbnails: dict[int, str]
+    explanations: Explanations | None
 
     @property
     def classes(self) -> list[str]:
@@ -56,6 +59,7 @@ def load_run(folder: str | Path) -> Run:
             folder / predictions.NAME, target_of(record.target, record.labels, record.thresholds)
         ),
         thumbnails=thumbnails.read_thumbnails(folder),
+        explanations=read_explanations(folder),
     )
 
 

@@ -1,0 +1,1 @@
+"""Which parts of a text made a classifier answer as it did."""

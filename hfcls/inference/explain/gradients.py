@@ -1,0 +1,83 @@
+"""What each token adds to a logit by integrated gradients (Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365).
+
+The path leads from the text without its tokens, their vectors zero, to the text as it is. captum integrates; what is
+here hands it a model whose input are vectors, whatever the architecture does with the numbers of its tokens.
+"""
+
+import numpy as np
+import torch
+from torch.func import functional_call
+from transformers import PreTrainedModel
+
+from hfcls.errors import InputError
+from hfcls.inference.explain.tokens import Tokens
+
+STEPS = (32, 128, 512)  # of the integral: more where few leave too much unexplained
+GAP = 0.05  # of the logit's change that may stay unexplained
+BATCH_TOKENS = 8192
+
+
+def token_weights(model: PreTrainedModel, tokens: Tokens, label: int) -> tuple[np.ndarray, float, float]:
+    """What each token adds to the logit of class `label`.
+
+    Returns:
+        Weights (tokens,); the logit of the text without its tokens; and the gap, the share of the change between both
+        logits that the weights do not sum up to.
+
+    Raises:
+        InputError: captum is not installed, or the model has no input embeddings.
+    """
+    try:
+        from captum.attr import IntegratedGradients
+    except ImportError as error:
+        raise InputError("explaining this model needs an extra: pip install 'hfcls[explain]'") from error
+    vectors, kept = _vectors(model, tokens)
+    baseline = vectors * kept[:, None]
+    forward = _VectorModel(model, tokens)
+    integral = IntegratedGradients(forward)
+    with torch.no_grad():
+        ends = forward(torch.stack([vectors, baseline]))[:, label].tolist()
+    change = ends[0] - ends[1]
+    for steps in STEPS:
+        rows = max(1, BATCH_TOKENS // len(vectors))
+        with torch.backends.cudnn.flags(enabled=False):  # whose recurrent layers have no gradient outside of training
+            weights = integral.attribute(
+                vectors[None], baseline[None], target=label, n_steps=steps, internal_batch_size=rows
+            )
+        weights = weights[0].sum(1).double().cpu().numpy()
+        gap = abs(change - weights.sum()) / max(abs(change), 1e-6)
+        if gap <= GAP:
+            break
+    return weights, ends[1], float(gap)
+
+
+def _vectors(model: PreTrainedModel, tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
+    """The vectors of the tokens (tokens, width); and 1 for each that stays what it is because it stands for no text."""
+    embeddings = model.get_input_embeddings()
+    ids = torch.tensor(tokens.inputs["input_ids"], device=model.device)
+    kept = torch.tensor([begin == end for begin, end in tokens.spans], device=model.device)
+    return embeddings.weight[ids].detach().float(), kept
+
+
+class _VectorModel:
+    """The logits of texts that are given as vectors (rows, tokens, width) in place of numbers.
+
+    The vectors become the table that the model looks its tokens up in, every token with a row of its own: so it holds
+    for models that look up each distinct token once, too. No token has the number of the padding.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokens: Tokens):
+        self.model = model
+        table = model.get_input_embeddings().weight
+        self.name = next(name for name, weight in model.named_parameters() if weight is table)
+        padding = model.config.pad_token_id
+        self.first = 0 if padding is None else padding + 1
+        inputs = {name: values for name, values in tokens.inputs.items() if name != "input_ids"}
+        self.inputs = {name: torch.tensor([values], device=table.device) for name, values in inputs.items()}
+
+    def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
+        rows, length, width = vectors.shape
+        table = torch.cat([vectors.new_zeros(self.first, width), vectors.reshape(-1, width)])
+        numbers = torch.arange(rows * length, device=vectors.device).view(rows, length) + self.first
+        inputs = {name: values.expand(rows, -1) for name, values in self.inputs.items()}
+        return functional_call(self.model, {self.name: table}, kwargs={"input_ids": numbers, **inputs}).logits
