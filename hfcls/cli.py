@@ -9,6 +9,7 @@ import sys
 
 from hfcls.audit.command import add_check
 from hfcls.errors import InputError, one_line_errors
+from hfcls.inference.explain.command import add_explain
 from hfcls.terminal import print_lines, printable, shortened
 
 SWEEP_FLAGS = """
@@ -76,6 +77,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     verbs = parser.add_subparsers(metavar="COMMAND")
     for add_verb in (
         _add_predict,
+        add_explain,
         _add_push,
         _add_sweep,
         _add_compare,

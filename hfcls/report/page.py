@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hfcls.errors import InputError
 from hfcls.metrics.intervals import wilson_interval
 from hfcls.metrics.reliability import at_temperature, reliability
 from hfcls.pages.figures import shade_paths
@@ -90,7 +91,10 @@ def _explained(run: Run) -> dict[int, Explanation]:
     """The mistakes that are explained, by row."""
     if run.explanations is None:
         return {}
-    return {one.row: one for one in run.explanations.mistakes if one.row is not None}
+    texts = dict(enumerate(run.predictions.texts, start=1))
+    if any(texts.get(one.row) != one.text for one in [*run.explanations.mistakes, *run.explanations.random]):
+        raise InputError(f"{run.folder}: explanations.json is of other predictions: hfcls explain {run.folder}")
+    return {one.row: one for one in run.explanations.mistakes}
 
 
 def _calibration(run: Run) -> dict | None:

@@ -53,9 +53,11 @@ class Explanation:
             raise ValueError("an unread part that is not in the text")
 
     def pieces(self) -> list[tuple[str, float | None, bool]]:
-        """The whole text in pieces: what it says, its weight (None where it has none), and whether the model reads it."""
+        """The text in pieces: what each says, its weight (None where it has none), and whether the model reads it."""
         marked = {mark.begin: mark for mark in self.marks if mark.begin < mark.end}
-        edges = {0, len(self.text), *self.unread} | {edge for mark in marked.values() for edge in (mark.begin, mark.end)}
+        edges = {0, len(self.text), *self.unread} | {
+            edge for mark in marked.values() for edge in (mark.begin, mark.end)
+        }
         pieces = []
         for begin, end in pairwise(sorted(edges)):
             weight = marked[begin].weight if begin in marked else None

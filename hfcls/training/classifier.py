@@ -9,12 +9,16 @@ import datasets
 import numpy as np
 from transformers import TrainingArguments
 
+from hfcls.inference.classifier import load_classifier
 from hfcls.inference.examples import classify_texts
+from hfcls.inference.explain.run import explain_rows
 from hfcls.metrics.label_sets import LabelSets
 from hfcls.metrics.target import Target
+from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
+from hfcls.runs.explanations import write_explanations
 from hfcls.runs.floor import Floor
 from hfcls.runs.predictions import NAME as PREDICTIONS
-from hfcls.runs.predictions import write_predictions, write_submission
+from hfcls.runs.predictions import read_predictions, write_predictions, write_submission
 from hfcls.runs.record import Split
 from hfcls.runs.results import FURTHER
 from hfcls.runs.thumbnails import write_thumbnails
@@ -139,6 +143,15 @@ class ClassifierSetup(Setup):
             )
             for name, split in self.corpus.splits.items()
         }
+
+    def explain(self, saved: str, folder: Path) -> None:
+        if (
+            not isinstance(self.model, NgramLinearForSequenceClassification)
+            or "text_pair" in self.corpus.splits["test"].features
+        ):
+            return
+        predictions = read_predictions(folder / PREDICTIONS, self.target)
+        write_explanations(folder, explain_rows(load_classifier(saved), predictions))
 
     def classify_examples(self, saved: str) -> list[tuple[str, dict]]:
         test = self.corpus.splits["test"]

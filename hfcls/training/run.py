@@ -77,6 +77,7 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
             return
         write_results(output_dir, results)
         tested.write(output_dir)
+        setup.explain(arguments.evaluate_only or str(output_dir), output_dir)
         earlier = trainer.totals.seconds - begun
         floor = setup.measure_floor(tested, earlier + time.monotonic())
         seconds = earlier + time.monotonic()

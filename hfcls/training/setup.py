@@ -174,6 +174,12 @@ class Setup(ABC):
     def describe_splits(self) -> dict[str, object]:
         """What the record of the run says of each split, a `hfcls.runs.record.Split`."""
 
+    def explain(self, saved: str, folder: Path) -> None:
+        """Writes into `folder`, that of the run, why the model in the folder `saved` answered as it did, if that costs
+        little.
+        """
+        return None
+
     def classify_examples(self, saved: str) -> list[tuple[str, dict]]:
         """A few test rows, and what the model answers that was saved in the folder `saved`: `label` and `score`."""
         return []

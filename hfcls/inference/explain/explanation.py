@@ -5,7 +5,7 @@ import numpy as np
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.explain.gradients import token_weights
 from hfcls.inference.explain.ngrams import ngram_weights
-from hfcls.inference.explain.tokens import Span, Tokens, read_tokens
+from hfcls.inference.explain.tokens import Span, read_tokens
 from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
 from hfcls.runs.explanations import Explanation, Mark
 
@@ -60,4 +60,3 @@ def _marks(spans: list[Span], weights: np.ndarray) -> list[Mark]:
         else:
             marks.append(Mark(begin, end, weight))
     return marks
-

@@ -9,8 +9,10 @@ from hfcls.inference.explain.tokens import Tokens
 from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
 
 STRONG = 15  # n-grams of a class that are listed
+CANDIDATES = 1000  # the strongest of each class, looked for in the texts
 
 
+@torch.no_grad()
 def ngram_weights(model: NgramLinearForSequenceClassification, tokens: Tokens, label: int) -> tuple[np.ndarray, float]:
     """What each token adds to the logit of class `label`, (tokens,), and the logit without any of them.
 
@@ -32,36 +34,38 @@ def ngram_weights(model: NgramLinearForSequenceClassification, tokens: Tokens, l
     return weights, rest
 
 
-def written_ngrams(model: NgramLinearForSequenceClassification, texts: Iterable[Tokens]) -> dict[int, str]:
-    """The features of `model` that occur in `texts`, as they are first written there."""
+@torch.no_grad()
+def strong_ngrams(
+    model: NgramLinearForSequenceClassification, texts: Iterable[Tokens]
+) -> list[list[tuple[str, float]]]:
+    """For each class the n-grams that speak most for it, the strongest first, with their weights.
+
+    They are those that occur in `texts`, as they are written there: a model knows only their hashes. A weight is what
+    the n-gram adds to the logit of a text that has no other.
+    """
+    products = model.weight * model.ratios * model.config.logit_scale
+    candidates = products.topk(min(CANDIDATES, len(products)), dim=0).indices.unique()
+    candidates = candidates[candidates != model.config.num_features]
     written: dict[int, str] = {}
     for tokens in texts:
         features, steps, _ = _features(model, tokens)
-        for order, row in enumerate(features.tolist(), start=model.config.ngram_min):
-            for first, feature in enumerate(row, start=-1):
-                if feature < model.config.num_features and feature not in written:
-                    written[feature] = _written(tokens, steps, first, first + order)
-    return written
-
-
-def strong_ngrams(
-    model: NgramLinearForSequenceClassification, written: dict[int, str], label: int
-) -> list[tuple[str, float]]:
-    """Those of the `written` features that speak most for class `label`, the strongest first, with their weights.
-
-    A weight is what the n-gram adds to the logit of a text that has no other.
-    """
-    products = (model.weight[:, label] * model.ratios[:, label]).detach() * model.config.logit_scale
+        for row, first in torch.isin(features, candidates).nonzero().tolist():
+            begin = first - 1  # step 0 is the boundary
+            ngram = _written(tokens, steps, begin, begin + model.config.ngram_min + row)
+            written.setdefault(int(features[row, first]), ngram)
     found = sorted(written)
-    best = products[found].topk(min(STRONG, len(found)))
-    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return [(written[found[place]], weight) for place, weight in pairs if weight > 0]
+    strong = []
+    for column in products[found].t():
+        best = column.topk(min(STRONG, len(found)))
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        strong.append([(written[found[place]], weight) for place, weight in pairs if weight > 0])
+    return strong
 
 
-def _features(
-    model: NgramLinearForSequenceClassification, tokens: Tokens
-) -> tuple[torch.Tensor, list[int], float]:
-    """The feature that begins at each step, (orders, steps + 2); the tokens that are steps; what a feature is scaled by."""
+def _features(model: NgramLinearForSequenceClassification, tokens: Tokens) -> tuple[torch.Tensor, list[int], float]:
+    """The feature that begins at each step, (orders, steps + 2), both boundaries included; which tokens the other steps
+    are; and what a feature is scaled by.
+    """
     ids = tokens.inputs["input_ids"]
     steps = [place for place, token in enumerate(ids) if token not in model.config.special_token_ids]
     rows = torch.tensor([ids], device=model.bias.device)

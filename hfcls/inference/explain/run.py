@@ -6,7 +6,7 @@ from tqdm import tqdm
 from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.explain.explanation import explain, method
-from hfcls.inference.explain.ngrams import strong_ngrams, written_ngrams
+from hfcls.inference.explain.ngrams import strong_ngrams
 from hfcls.inference.explain.tokens import read_tokens
 from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
 from hfcls.runs.explanations import Explanations, Strong
@@ -15,7 +15,7 @@ from hfcls.runs.predictions import Predictions, surest_mistakes
 MISTAKES = 20  # as many as the report lists
 RANDOM = 20
 SEED = 42
-STRONG_ROWS = 5000  # in which the strong n-grams of a class are looked for
+STRONG_ROWS = 1000  # in which the strong n-grams of a class are looked for
 
 
 def explain_rows(classifier: Classifier, predictions: Predictions) -> Explanations:
@@ -44,11 +44,10 @@ def explain_rows(classifier: Classifier, predictions: Predictions) -> Explanatio
 
 
 def _strong(classifier: Classifier, texts: list[str]) -> list[Strong]:
-    model, listed = classifier.model, []
-    if not isinstance(model, NgramLinearForSequenceClassification):
+    if not isinstance(classifier.model, NgramLinearForSequenceClassification):
         return []
-    written = written_ngrams(model, (read_tokens(classifier, text) for text in texts))
-    for number, label in enumerate(classifier.labels):
-        strong = strong_ngrams(model, written, number)
-        listed.append(Strong(label, [ngram for ngram, _ in strong], [weight for _, weight in strong]))
-    return listed
+    strong = strong_ngrams(classifier.model, (read_tokens(classifier, text) for text in texts))
+    return [
+        Strong(label, [ngram for ngram, _ in ngrams], [weight for _, weight in ngrams])
+        for label, ngrams in zip(classifier.labels, strong, strict=True)
+    ]

@@ -1,0 +1,89 @@
+"""`hfcls explain`: its flags, and what it does. What it needs is imported when it is called."""
+
+import argparse
+from pathlib import Path
+
+from hfcls.errors import InputError
+from hfcls.terminal import print_lines, printable, shortened
+
+SUMMARY = "show which parts of a text made a model answer as it did"
+STRONGEST = 6  # pieces of a text that are printed
+
+
+def add_explain(verbs) -> None:
+    """Adds the verb to the subparsers of `hfcls`."""
+    parser = verbs.add_parser("explain", help=SUMMARY, description=SUMMARY)
+    parser.set_defaults(run=_explain)
+    parser.add_argument("model", metavar="MODEL", help="the folder of a finished run, or a Hub name")
+    parser.add_argument(
+        "texts", metavar="TEXT", nargs="*", help="without any, and without --input: the run's report explains its rows"
+    )
+    parser.add_argument("--input", metavar="FILE", help="texts to explain, in any format that predict reads")
+    parser.add_argument("--output", metavar="FILE", help="the page to write [explanation.html, for --input]")
+    parser.add_argument("--label", help="the label to explain [the most probable one of each text]")
+    parser.add_argument("--rows", type=int, default=100, help="most rows of --input [100]")
+    parser.add_argument("--text_column", default="text", help="the column of the texts [text]")
+    parser.add_argument("--text_pair_column", help="the column of a second text, for models trained on pairs")
+    parser.add_argument("--encoding", metavar="NAME", help="of a text file [UTF-8, or GB18030]")
+    parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
+
+
+def _explain(options: argparse.Namespace) -> int:
+    if options.texts and options.input is not None:
+        raise InputError("give texts, or --input FILE")
+    if options.rows < 1:
+        raise InputError(f"--rows {options.rows}: give at least 1")
+    rows = [(text, None) for text in options.texts] if options.input is None else _rows(options)
+    if not rows:
+        return _explain_run(options)
+
+    from hfcls.inference.classifier import load_classifier
+    from hfcls.inference.explain.explanation import explain
+    from hfcls.inference.explain.page import write_page
+
+    classifier = load_classifier(options.model, options.trust_remote_code)
+    if options.label is not None and options.label not in classifier.labels:
+        raise InputError(f"--label {options.label}: {options.model} has {', '.join(map(printable, classifier.labels))}")
+    explained = [explain(classifier, *row, label=options.label) for row in rows]
+    if options.input is None:
+        for one, _ in explained:
+            print_lines(f"{printable(one.label):<14} {one.probability:.4f}  {printable(shortened(one.text, 120))}")
+            print_lines(f"{'':<14} {_strongest(one)}")
+    if options.input is not None or options.output is not None:
+        page = write_page(classifier, explained, options.output or "explanation.html")
+        print_lines(f"explanation: {page}")
+    return 0
+
+
+def _rows(options: argparse.Namespace) -> list[tuple[str, str | None]]:
+    """The first rows of --input: texts and second texts."""
+    from itertools import islice
+
+    from hfcls.inference.text_files import TextFile
+
+    file = TextFile(options.input, options.text_column, options.text_pair_column, options.encoding)
+    rows = islice(file, options.rows)
+    return [(row[file.text], None if file.pair is None else row[file.pair]) for row in rows]
+
+
+def _strongest(explanation) -> str:
+    """The pieces of a text that weigh most, the heaviest first."""
+    marks = sorted(explanation.marks, key=lambda mark: -abs(mark.weight))[:STRONGEST]
+    pieces = [f"{printable(explanation.text[mark.begin : mark.end])} {mark.weight:+.2f}" for mark in marks]
+    return "  ".join(pieces) or "nothing of the text is read"
+
+
+def _explain_run(options: argparse.Namespace) -> int:
+    from hfcls.inference.classifier import load_classifier
+    from hfcls.inference.explain.run import explain_rows
+    from hfcls.report import write_report
+    from hfcls.report.run import load_run
+    from hfcls.runs.explanations import write_explanations
+
+    if not Path(options.model, "run.json").is_file():
+        raise InputError(f"{options.model}: is no finished run: give texts, or --input FILE")
+    run = load_run(options.model)
+    classifier = load_classifier(options.model, options.trust_remote_code)
+    write_explanations(run.folder, explain_rows(classifier, run.predictions))
+    print_lines(f"report: {write_report(run.folder)}")
+    return 0
