@@ -44,11 +44,11 @@ launch() {
   case " $* " in
     *" --help "* | *" -h "*) exec "$venv/bin/python" "$recipe" --help ;;
   esac
-  local gpus processes
+  local gpus
   gpus=$(visible_gpus)
-  processes=$((gpus > 1 ? gpus : 1))
-  local flags=(--quiet --num_machines 1 --num_processes "$processes" --mixed_precision no --dynamo_backend no)
-  [ "$processes" -gt 1 ] && flags+=(--multi_gpu)
+  # One process needs no launcher, which would turn every exit code into 1 and Ctrl-C into a traceback.
+  [ "$gpus" -le 1 ] && exec "$venv/bin/python" "$recipe" "$@"
+  local flags=(--quiet --num_machines 1 --num_processes "$gpus" --mixed_precision no --dynamo_backend no --multi_gpu)
   exec "$venv/bin/accelerate" launch "${flags[@]}" "$recipe" "$@"
 }
 

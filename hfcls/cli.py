@@ -107,6 +107,7 @@ def _add_predict(verbs) -> None:
     parser.add_argument("--text_pair_column", help="the column of a second text, for models trained on pairs")
     parser.add_argument("--batch_size", type=int, default=64, help="most texts of a batch [64]")
     parser.add_argument("--all_probabilities", action="store_true", help="a column for each class as well")
+    parser.add_argument("--excel", action="store_true", help="begin the CSV file so that Excel reads it as UTF-8")
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
 
 
@@ -115,6 +116,8 @@ def _predict(options: argparse.Namespace) -> int:
         raise InputError("give texts to classify, or --input FILE --output FILE")
     if (options.input is None) != (options.output is None):
         raise InputError("--input and --output go together")
+    if options.excel and options.output is None:
+        raise InputError("--excel is of the CSV file that --output names")
     if options.output == "-":
         raise InputError("--output -: answers go to a file, with which a run that was killed can go on")
     if options.batch_size < 1:
@@ -146,6 +149,7 @@ def _predict(options: argparse.Namespace) -> int:
         options.output,
         batch_size=options.batch_size,
         all_probabilities=options.all_probabilities,
+        excel=options.excel,
     )
     print_lines(f"{options.output}: {rows:,} rows")
     return 0

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from hfcls.terminal import prepare_terminal, print_lines, printable, shortened
 
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 GO_ON = "the same command with --resume_from_checkpoint auto goes on from the last checkpoint"
 
 
@@ -35,6 +36,7 @@ def one_line_errors(go_on: str = GO_ON) -> Iterator[None]:
         go_on: what is said after an interruption.
     """
     prepare_terminal()
+    _end_with_launcher()
     try:
         with _terminated_by_exception():
             yield
@@ -79,6 +81,14 @@ def _terminated_by_exception() -> Iterator[None]:
 
 def _raise_terminated(number, frame):
     raise Terminated
+
+
+def _end_with_launcher() -> None:
+    """SIGTERM for this process when `accelerate launch` dies, which leaves what it launched alone (read in 1.15)."""
+    if sys.platform == "linux" and "ACCELERATE_MIXED_PRECISION" in os.environ:  # which it sets
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end_at_once_from_here_on() -> None:

@@ -16,10 +16,12 @@ from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.runs import record, results
+from hfcls.runs.lock import locked
 from hfcls.terminal import print_lines
 from hfcls.training.resume import is_finished
 
 LAUNCHER = [sys.executable, "-m", "accelerate.commands.launch"]  # of this environment, whatever PATH says
+LOCK = "sweep.lock"
 ENDING_SECONDS = 30  # that an interrupted run gets before it is killed
 
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]+")  # what would be awkward in the name of a folder
@@ -82,8 +84,8 @@ def run_sweep(
         The number of runs that failed.
 
     Raises:
-        InputError: no such recipe, flags that make no plan, a folder whose run had other flags or that cannot be
-            written to, or no GPUs for several processes.
+        InputError: no such recipe, flags that make no plan, a folder whose run had other flags, that cannot be written
+            to or that another sweep writes to, or no GPUs for several processes.
     """
     _check_recipe(recipe)
     if num_processes > 1:
@@ -101,14 +103,15 @@ def run_sweep(
         Path(output_dir).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{output_dir}: {error.strerror}; give an --output_dir that can be written to") from error
-    failed = []
-    for number, (run, command) in enumerate(zip(runs, commands, strict=True), start=1):
-        if not _run_once(f"[{number}/{len(runs)}] {run.name}", run, command):
-            failed.append(run)
-        elif not keep_checkpoints:
-            for checkpoint in run.folder.glob("checkpoint-*"):
-                shutil.rmtree(checkpoint)
-    _compare([run.folder for run in runs if run not in failed], output_dir)
+    with locked(Path(output_dir, LOCK), output_dir, "--output_dir"):
+        failed = []
+        for number, (run, command) in enumerate(zip(runs, commands, strict=True), start=1):
+            if not _run_once(f"[{number}/{len(runs)}] {run.name}", run, command):
+                failed.append(run)
+            elif not keep_checkpoints:
+                for checkpoint in run.folder.glob("checkpoint-*"):
+                    shutil.rmtree(checkpoint)
+        _compare([run.folder for run in runs if run not in failed], output_dir)
     if failed:
         print_lines(f"failed: {', '.join(run.name for run in failed)}")
     return len(failed)

@@ -203,6 +203,21 @@ def test_a_folder_that_cannot_be_written_to(recipe, tmp_path):
             run_sweep(recipe, ["--seed", "1"], str(folder))
 
 
+def test_two_sweeps_do_not_share_a_folder(recipe, tmp_path):
+    (tmp_path / "out").mkdir()
+    code = "import sys; from pathlib import Path; from hfcls.runs import lock; "
+    code += "release = lock.acquire(Path(sys.argv[1]), '', ''); print(flush=True); input()"
+    command = [sys.executable, "-c", code, str(tmp_path / "out" / sweep.LOCK)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as other:
+        other.stdout.readline()
+        with pytest.raises(InputError, match=f"out: process {other.pid} on .* give another --output_dir"):
+            run_sweep(recipe, ["--seed", "1"], "out")
+        other.kill()
+    assert run_sweep(recipe, ["--seed", "1"], "out") == 0
+    assert not (tmp_path / "out" / sweep.LOCK).exists()
+
+
 def test_several_processes_need_as_many_gpus(recipe, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(InputError, match="--num_processes 2: there are 1 GPUs"):

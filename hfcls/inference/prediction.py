@@ -25,23 +25,24 @@ def predict_file(
     *,
     batch_size: int = BATCH_SIZE,
     all_probabilities: bool = False,
+    excel: bool = False,
 ) -> int:
     """Classifies every row of `texts` into the CSV file `output`, in order, going on where that file ends.
 
     Its columns are those of `texts`, `prediction` and `probability` (both empty where the logits are not finite), then
     with `all_probabilities` one for each class, named as the class, or `class_NAME` where that name is taken. Where a
-    text has several labels, both are JSON lists.
+    text has several labels, both are JSON lists. With `excel` the file begins so that Excel reads it as UTF-8.
 
     Returns:
         The number of rows now in `output`.
 
     Raises:
-        InputError: `texts` has a row that cannot be read, `output` is of another run or cannot be written; what was
-            written before stays valid.
+        InputError: `texts` has a row that cannot be read, `output` is of another run, is being written by another
+            process or cannot be written; what was written before stays valid.
     """
     labels, thresholds = classifier.labels, classifier.thresholds
     added = added_columns(texts, labels, all_probabilities)
-    with AnswerFile(output, [*texts.columns, *added]) as answers:
+    with AnswerFile(output, [*texts.columns, *added], excel) as answers:
         rows = iter(texts)
         if answers.skip_answered(rows):
             print_lines(f"{output} has {answers.rows:,} rows already: going on after them", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Files of texts to classify, read once in constant memory, and the CSV file that their answers are added to."""
 
+import codecs
 import csv
 import difflib
 import io
@@ -15,6 +16,7 @@ from hfcls.data.files import UTF_8, csv_reader, decoded_lines, regular
 from hfcls.data.split_files import FORMATS, file_format, files_by_split
 from hfcls.data.table_files import open_records, text_cell, written
 from hfcls.errors import InputError
+from hfcls.runs import lock
 
 _WITH_COLUMNS = (".csv", ".tsv", ".xlsx")  # whose other columns are kept beside the answers
 _STANDARD_INPUT = "standard input"
@@ -137,18 +139,22 @@ def _paths(path: str) -> list[str]:
 class AnswerFile:
     """A CSV file in UTF-8 that grows by whole rows, so that a killed run can go on where it ends.
 
+    With `excel` it begins with a byte order mark, without which Excel takes it for the encoding of the machine.
+
     Raises:
-        InputError: the file is no regular file or cannot be opened.
+        InputError: the file is no regular file, cannot be opened, or another process is writing it.
     """
 
-    def __init__(self, path: str, header: list[str]):
+    def __init__(self, path: str, header: list[str], excel: bool = False):
         self.path, self.header, self.rows, self._end = path, header, 0, 0
+        self._begin = codecs.BOM_UTF8 if excel else b""
         if os.path.exists(path) and not os.path.isfile(path):
             raise InputError(f"{path}: not a file that answers could be added to")
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered, so that an error names the rows it concerns, and closing writes nothing.
             self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+            self._unlock = lock.acquire(Path(f"{path}.lock"), path, "--output")
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from error
 
@@ -157,6 +163,7 @@ class AnswerFile:
 
     def __exit__(self, *exception) -> None:
         self._file.close()
+        self._unlock()
 
     def skip_answered(self, rows: Iterator[list[str]]) -> int:
         """Takes those of `rows` that the file has answers for, and cuts off a row that a kill left half written.
@@ -165,14 +172,14 @@ class AnswerFile:
             How many there are.
 
         Raises:
-            InputError: the file has another header, or its rows are not those of the input.
+            InputError: the file has another header or beginning, or its rows are not those of the input.
         """
         lines = _Lines(self.path)
         reader = csv_reader(lines)
         try:
             for record in reader:
                 if self._end == 0:
-                    self._check_header(record)
+                    self._check_header(record, lines.has_bom)
                 else:
                     self._check_row(record, next(rows, None), reader.line_num)
                     self.rows += 1
@@ -180,12 +187,13 @@ class AnswerFile:
         except csv.Error as error:
             if not lines.at_end:  # at the end it is a quoted field that a kill left open
                 raise InputError(f"{self.path}:{reader.line_num}: not CSV ({error}): give another --output") from error
-        if self._end == 0 and not _encode([self.header]).startswith(self._file.read(2**16)):
+        beginning = self._begin + _encode([self.header])
+        if self._end == 0 and not beginning.startswith(self._file.read(2**16)):
             raise InputError(f"{self.path}: holds something that is not of this run: give another --output")
         self._file.truncate(self._end)
         self._file.seek(self._end)
         if self._end == 0:
-            self._append([self.header])
+            self._append(beginning)
         return self.rows
 
     def append(self, records: list[list[str]]) -> None:
@@ -194,11 +202,11 @@ class AnswerFile:
         Raises:
             InputError: they could not be written; what was there before stays valid.
         """
-        self._append(records)
+        self._append(_encode(records))
         self.rows += len(records)
 
-    def _append(self, records: list[list[str]]) -> None:
-        content = memoryview(_encode(records))
+    def _append(self, content: bytes) -> None:
+        content = memoryview(content)
         end = self._end + len(content)
         try:
             while content:
@@ -211,12 +219,15 @@ class AnswerFile:
             ) from error
         self._end = end
 
-    def _check_header(self, record: list[str]) -> None:
+    def _check_header(self, record: list[str], has_bom: bool) -> None:
         if record != self.header:
             raise InputError(
                 f"{self.path}:1: has the columns {', '.join(record)}, not {', '.join(self.header)}: it is not of this "
                 "run, give another --output"
             )
+        if has_bom != bool(self._begin):
+            how = "with --excel: give it again" if has_bom else "without --excel: leave it out"
+            raise InputError(f"{self.path}: was begun {how}, or give another --output")
 
     def _check_row(self, record: list[str], row: list[str] | None, line: int) -> None:
         if row is None or len(record) != len(self.header) or record[: len(row)] != row:
@@ -232,11 +243,14 @@ def _encode(records: list[list[str]]) -> bytes:
 
 
 class _Lines:
-    """The whole lines of a file as text; `bytes_read` counts them, `at_end` is true after the last."""
+    """The whole lines of a file as text, without a byte order mark; `has_bom` says whether there is one.
+
+    `bytes_read` counts them, `at_end` is true after the last.
+    """
 
     def __init__(self, path: str):
         self._path, self._file = path, _open(path)
-        self.bytes_read, self.at_end = 0, False
+        self.bytes_read, self.at_end, self.has_bom = 0, False, False
 
     def __iter__(self) -> "_Lines":
         return self
@@ -247,9 +261,11 @@ class _Lines:
             self.at_end = True
             self._file.close()
             raise StopIteration
+        self.has_bom = self.has_bom or (self.bytes_read == 0 and line.startswith(codecs.BOM_UTF8))
+        line_without = line.removeprefix(codecs.BOM_UTF8) if self.bytes_read == 0 else line
         self.bytes_read += len(line)
         try:
-            return line.decode("utf-8")
+            return line_without.decode("utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{self._path}: not in UTF-8, so not of this run: give another --output") from error
 

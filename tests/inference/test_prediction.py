@@ -2,6 +2,8 @@
 
 import csv
 import resource
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -261,3 +263,42 @@ def test_a_text_file_has_no_second_column(tmp_path):
     (tmp_path / "in.txt").write_text("a\n")
     with pytest.raises(InputError, match="--text_pair_column needs"):
         TextFile(str(tmp_path / "in.txt"), "a", "b")
+
+
+def test_excel_is_told_that_it_is_utf_8_also_when_a_run_goes_on(tmp_path):
+    output = tmp_path / "out.csv"
+    (tmp_path / "in.txt").write_text("股市大涨\n球队夺冠\n游戏\n" * 5, encoding="utf-8")
+
+    def answer(**options):
+        return predict_file(Counting(), TextFile(str(tmp_path / "in.txt")), str(output), **options)
+
+    answer(excel=True)
+    whole = output.read_bytes()
+    assert whole.startswith(b"\xef\xbb\xbftext,") and whole.count(b"\xef\xbb\xbf") == 1
+    assert pandas.read_csv(output)["text"].tolist() == ["股市大涨", "球队夺冠", "游戏"] * 5
+    for end in (0, 2, 3, 10, 60):
+        output.write_bytes(whole[:end])
+        answer(excel=True)
+        assert output.read_bytes() == whole
+    with pytest.raises(InputError, match="was begun with --excel: give it again"):
+        answer()
+    plain = tmp_path / "plain.csv"
+    plain.write_bytes(whole[3:])
+    with pytest.raises(InputError, match="was begun without --excel: leave it out"):
+        predict_file(Counting(), TextFile(str(tmp_path / "in.txt")), str(plain), excel=True)
+    assert TextFile(str(output)).columns == ["text", "prediction", "probability"]  # and reads it again
+
+
+def test_two_at_once_do_not_write_one_file(tmp_path):
+    output = tmp_path / "out.csv"
+    (tmp_path / "in.txt").write_text("a\n", encoding="utf-8")
+    code = "import sys; from pathlib import Path; from hfcls.runs import lock; "
+    code += "release = lock.acquire(Path(sys.argv[1]), '', ''); print(flush=True); input()"
+    command = [sys.executable, "-c", code, f"{output}.lock"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with pytest.raises(InputError, match=f"out.csv: process {other.pid} on .* give another --output"):
+            predict_file(Counting(), TextFile(str(tmp_path / "in.txt")), str(output))
+        other.kill()
+    assert predict_file(Counting(), TextFile(str(tmp_path / "in.txt")), str(output)) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.csv"]

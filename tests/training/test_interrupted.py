@@ -53,3 +53,19 @@ def test_twice_while_a_checkpoint_is_written(folder):
     assert _recipe(folder / "whole").returncode == 0
     weights, expected = (load_file(folder / name / "model.safetensors") for name in ("interrupted", "whole"))
     assert all((weights[name] == expected[name]).all() for name in expected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a process that its parent died")
+def test_what_accelerate_launched_ends_with_it(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\nfrom hfcls.errors import one_line_errors\n"
+        "with one_line_errors():\n    print('at work', flush=True)\n    time.sleep(300)\n"
+    )
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", str(script)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as launcher:
+        while launcher.stdout.readline() != "at work\n":
+            assert launcher.poll() is None
+        launcher.terminate()
+        _, errors = launcher.communicate(timeout=60)  # once the script has closed the pipe, too
+    assert errors.splitlines()[-1].startswith("interrupted: ")

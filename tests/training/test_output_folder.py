@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from hfcls.errors import InputError
+from hfcls.runs import lock
 from hfcls.text.arguments import PretrainedTextArguments
 from hfcls.training import output_folder
 from hfcls.training.arguments import parse
@@ -61,7 +62,7 @@ def test_a_folder_is_for_one_run_until_that_is_killed(tmp_path, at_work):
 
 
 def test_where_the_system_has_no_locks_the_process_must_be_alive(tmp_path, at_work, monkeypatch):
-    monkeypatch.setattr(output_folder, "fcntl", None)
+    monkeypatch.setattr(lock, "fcntl", None)
     with pytest.raises(InputError, match=f"process {at_work.pid} on "):
         output_folder.lock(_arguments(tmp_path / "run"))
     at_work.send_signal(signal.SIGKILL)
