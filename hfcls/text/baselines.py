@@ -2,7 +2,8 @@
 
 import inspect
 import logging
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
@@ -41,7 +42,12 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
     rows, truncation = tokenize_corpus(
         corpus, tokenizer, training_args, keep=arguments.truncation, max_length=arguments.tokens_kept
     )
-    model = build_model(arguments, tokenizer, corpus.target.names, rows.train)
+    vectors = read_vectors(arguments, tokenizer)
+    if vectors is not None:
+        covered = coverage(arguments, vectors, rows.train)
+        logger.info("%s", covered)
+        corpus = replace(corpus, notes=[*corpus.notes, covered])
+    model = build_model(arguments, tokenizer, corpus.target.names, rows.train, vectors)
     floor = ngram_floor(arguments, model)
     collator = build_collator(arguments, training_args, tokenizer, rows, model)
     return text_setup(corpus, tokenizer, rows, collator, truncation, model, model.config.model_type, floor=floor)
@@ -61,18 +67,22 @@ def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedT
 
 
 def build_model(
-    arguments: BaselineArguments, tokenizer: PreTrainedTokenizerBase, labels: list[str], rows: TokenRows
+    arguments: BaselineArguments,
+    tokenizer: PreTrainedTokenizerBase,
+    labels: list[str],
+    rows: TokenRows,
+    vectors: Vectors | None = None,
 ) -> PreTrainedModel:
     """The model that `--architecture` names, with pretrained vectors or log-count ratios put in.
 
     Args:
         rows: the training rows, from which the log-count ratios of `ngram_linear` are counted.
+        vectors: of the tokens, as `read_vectors` returns them.
 
     Raises:
-        InputError: the vectors cannot be read or do not fit the vocabulary.
+        InputError: the vectors do not fit the architecture.
     """
     model_class = architecture(arguments.architecture)
-    vectors = _load_vectors(arguments, tokenizer)
     values = _config_values(arguments, model_class, vectors)
     values |= {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
     with errors_of(arguments.architecture):
@@ -119,11 +129,19 @@ def _put_in(vectors: Vectors, model: PreTrainedModel, arguments: BaselineArgumen
         table.copy_(torch.from_numpy(vectors.matrix))
 
 
-def _load_vectors(arguments: BaselineArguments, tokenizer: PreTrainedTokenizerBase) -> Vectors | None:
-    if arguments.embeddings is None:
-        return None
-    vectors = load_vectors(arguments.embeddings, tokenizer.get_vocab())
-    logger.info(
-        "vectors: %d of %d tokens found (%.1f %%)", vectors.found.sum(), len(vectors.found), 100 * vectors.coverage
+def read_vectors(arguments: BaselineArguments, tokenizer: PreTrainedTokenizerBase) -> Vectors | None:
+    """The vectors of `--embeddings` for the vocabulary of `tokenizer`; None without that flag.
+
+    Raises:
+        InputError: they cannot be read, or do not fit the vocabulary.
+    """
+    return None if arguments.embeddings is None else load_vectors(arguments.embeddings, tokenizer.get_vocab())
+
+
+def coverage(arguments: BaselineArguments, vectors: Vectors, rows: TokenRows) -> str:
+    """How many tokens have vectors: of the vocabulary, and of all that is read of the training texts."""
+    file, read = Path(arguments.embeddings).name, vectors.found[rows.tokens].mean()
+    return (
+        f"vectors of {file} for {vectors.found.sum():,} of {len(vectors.found):,} tokens of the vocabulary "
+        f"({100 * vectors.coverage:.1f} %), which make {100 * read:.1f} % of the training texts"
     )
-    return vectors

@@ -4,6 +4,7 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from hfcls.models import TEXT
+from hfcls.text import baselines
+from hfcls.text.vectors import Vectors
 
 ROOT = Path(__file__).parents[2]
 ARCHITECTURES = {
@@ -88,5 +91,15 @@ def test_given_vocabulary_and_vectors(tmp_path, monkeypatch):
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     kept = model.get_input_embeddings().weight.detach().numpy()
     np.testing.assert_allclose(kept[: size - 1], vectors[: size - 1], atol=1e-6)
-    settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
-    assert (settings["vocab"], settings["embeddings"]) == ("vocab.txt", "vectors.npz")
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (record["settings"]["vocab"], record["settings"]["embeddings"]) == ("vocab.txt", "vectors.npz")
+    said = f"vectors of vectors.npz for {size - 1} of {size} tokens of the vocabulary (100.0 %), which make 100.0 % of"
+    assert record["data"]["notes"][-1].startswith(said)
+
+
+def test_how_many_tokens_have_vectors_is_told_of_the_vocabulary_and_of_the_texts():
+    vectors = Vectors(np.zeros((4, 2)), found=np.array([False, True, True, False]))
+    arguments, rows = SimpleNamespace(embeddings="folder/glove.txt"), SimpleNamespace(tokens=np.array([1, 1, 2, 3]))
+    assert baselines.coverage(arguments, vectors, rows) == (
+        "vectors of glove.txt for 2 of 4 tokens of the vocabulary (66.7 %), which make 75.0 % of the training texts"
+    )

@@ -12,7 +12,7 @@ from hfcls import models
 from hfcls.errors import InputError
 from hfcls.text.architectures import architecture
 from hfcls.text.arguments import BaselineArguments
-from hfcls.text.baselines import build_model
+from hfcls.text.baselines import build_model, read_vectors
 from hfcls.text.tokenization import train_tokenizer
 from tests.text.test_baselines import run
 
@@ -63,7 +63,7 @@ def build(tmp_path):
     def built(text, name="mine.py", **flags):
         (tmp_path / name).write_text(text, encoding="utf-8")
         arguments = BaselineArguments(architecture=str(tmp_path / name), tokens="word", **flags)
-        return build_model(arguments, tokenizer, LABELS, rows)
+        return build_model(arguments, tokenizer, LABELS, rows, read_vectors(arguments, tokenizer))
 
     built.tokenizer = tokenizer
     yield built
