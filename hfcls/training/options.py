@@ -32,6 +32,7 @@ def trainer_options(arguments: SharedArguments, training_args: TrainingArguments
         "args": trainer_args,
         "schedule": arguments.schedule,
         "drop_last": training_args.dataloader_drop_last,
+        "record_steps": arguments.cuda_graphs,
         "optimizer_cls_and_kwargs": optimizer,
         "callbacks": callbacks,
     }

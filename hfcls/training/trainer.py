@@ -6,11 +6,13 @@ import math
 from pathlib import Path
 
 import numpy as np
+import torch
 import transformers
 
 from hfcls.models.truncation import save_pipeline
 from hfcls.training import checkpoints, optimization
 from hfcls.training.padding import describe_padding
+from hfcls.training.recorded_steps import RecordedSteps, why_not
 from hfcls.training.sampling import LengthGroupedSampler, last_batch, normalises_rows
 from hfcls.training.totals import RunTotals
 
@@ -29,14 +31,16 @@ class ClassifierTrainer(transformers.Trainer):
     Args:
         schedule: one of `optimization.learning_rate_schedule`; None for what the arguments say.
         drop_last: train on whole batches only. `dataloader_drop_last` drops rows that are measured, too.
+        record_steps: replay steps from recordings, see `recorded_steps`.
         options: as `Trainer` takes them.
     """
 
-    def __init__(self, *, schedule: str | None = None, drop_last: bool = False, **options):
+    def __init__(self, *, schedule: str | None = None, drop_last: bool = False, record_steps: bool = False, **options):
         super().__init__(**options)
         self.schedule = schedule
         self.drop_last = drop_last
         self.training_is_over = False
+        self.recorded_steps = self._recorded_steps() if record_steps else None
         self.add_callback(RunTotals())
         self.add_callback(FindBestCheckpoint())
 
@@ -63,10 +67,31 @@ class ClassifierTrainer(transformers.Trainer):
         epochs, *others = super().set_initial_training_values(args, dataloader)
         return (0 if self.training_is_over else epochs, *others)  # Trainer would train one step more before it stops
 
-    def training_step(self, *args, **options):
-        loss = super().training_step(*args, **options)
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        if self.recorded_steps is None:
+            loss = super().training_step(model, inputs, num_items_in_batch)
+        else:
+            loss = self._recorded_training_step(model, inputs, num_items_in_batch)
         self.totals.add(loss)
         return loss
+
+    def _recorded_steps(self) -> RecordedSteps | None:
+        reason = why_not(self.args)
+        if reason is not None:
+            logger.warning("steps are not recorded (--cuda_graphs), but computed as without: %s", reason)
+        return None if reason else RecordedSteps(self.model)
+
+    def _recorded_training_step(self, model, inputs, num_items_in_batch) -> torch.Tensor:
+        # Rows of the whole step, by which a loss of ours divides: a number on the device that changes.
+        counted = {"num_items_in_batch": num_items_in_batch} if isinstance(num_items_in_batch, torch.Tensor) else {}
+
+        def compute(batch: dict) -> torch.Tensor:
+            given = {name: value for name, value in batch.items() if name not in counted}
+            count = batch.get("num_items_in_batch", num_items_in_batch)
+            return super(ClassifierTrainer, self).training_step(model, given, count)
+
+        constants = self.current_gradient_accumulation_steps, None if counted else num_items_in_batch
+        return self.recorded_steps(compute, {**inputs, **counted}, *constants)
 
     def log(self, logs, start_time=None):
         if "train_runtime" in logs:
