@@ -3,7 +3,6 @@
 What CUDA adds, the recording itself, is not tested here: tests/benchmarks/gpu.py compares losses where there is a GPU.
 """
 
-
 import numpy as np
 import pytest
 import torch
@@ -35,8 +34,10 @@ class Recorder:
 
 
 def train(tmp_path, flags: str, recorder=None, dropout: float = 0.0):
-    flags = f"--logging_steps 1 --eval_strategy steps --eval_steps 3 --save_strategy no {flags}"
-    trainer, rows = worker.build(tmp_path, [*flags.split(), "--load_best_model_at_end", "False"], dropout=dropout)
+    flags = f"--logging_steps 1 --eval_strategy steps --eval_steps 5 --save_strategy no {flags}"
+    trainer, rows = worker.build(
+        tmp_path, [*flags.split(), "--load_best_model_at_end", "False"], dropout=dropout, train_rows=64
+    )
     trainer.data_collator = text_collator(
         trainer.processing_class,
         buckets=length_buckets(rows.max_length),
