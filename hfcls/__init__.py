@@ -7,14 +7,24 @@ Every task is a `datasets` builder and a `transformers` model, trained by `Train
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from hfcls.errors import InputError
+
 if TYPE_CHECKING:
     from hfcls.cards.classifier import DatasetCardClassifier
     from hfcls.inference.classifier import Classifier
+    from hfcls.inference.finished_run import Run
+    from hfcls.text.api import evaluate, fine_tune
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "DatasetCardClassifier"]
+__all__ = ["Classifier", "DatasetCardClassifier", "InputError", "Run", "evaluate", "fine_tune"]
 
-_MODULES = {"Classifier": "hfcls.inference.classifier", "DatasetCardClassifier": "hfcls.cards.classifier"}
+_MODULES = {
+    "Classifier": "hfcls.inference.classifier",
+    "DatasetCardClassifier": "hfcls.cards.classifier",
+    "Run": "hfcls.inference.finished_run",
+    "evaluate": "hfcls.text.api",
+    "fine_tune": "hfcls.text.api",
+}
 
 
 def __getattr__(name: str):

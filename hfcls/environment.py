@@ -74,11 +74,13 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def command() -> str:
-    """The command line of this process, without the values of secrets and with paths outside the working folder cut."""
+def command(argv: list[str] | None = None) -> str:
+    """The command line `argv`, by default that of this process, without the values of secrets and with paths outside
+    the working folder cut.
+    """
     words = []
     hide = False
-    for word in sys.argv:
+    for word in sys.argv if argv is None else argv:
         name, equals, value = word.partition("=")
         secret = name.lstrip("-").endswith("token")
         if hide:

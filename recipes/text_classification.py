@@ -13,18 +13,8 @@ with its config: naming the files on the command line runs them.
 """
 
 from hfcls.text.arguments import TextClassificationArguments
-from hfcls.text.fine_tuning import fine_tuning
-from hfcls.text.presets import DEVLIN, FROM_SCRATCH, NEURAL, NGRAMS
+from hfcls.text.fine_tuning import of_any_model
 from hfcls.text.recipe import run
 
-
-def defaults(given):
-    if given.architecture == "ngram_linear":
-        return NGRAMS
-    if given.architecture is not None:
-        return NEURAL | {"dropout": 0.5}
-    return FROM_SCRATCH if given.from_scratch else fine_tuning(given.model_name_or_path, DEVLIN)
-
-
 if __name__ == "__main__":
-    run(TextClassificationArguments, task="text_classification", description=__doc__, defaults=defaults)
+    run(TextClassificationArguments, task="text_classification", description=__doc__, defaults=of_any_model)

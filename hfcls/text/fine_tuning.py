@@ -1,6 +1,8 @@
 """How a pretrained encoder is fine-tuned where the user says nothing: a small one wants larger steps than BERT-base."""
 
-from hfcls.text.presets import SMALL_ENCODER
+import argparse
+
+from hfcls.text.presets import DEVLIN, FROM_SCRATCH, NEURAL, NGRAMS, SMALL_ENCODER
 
 BASE_WIDTH = 768  # hidden_size of BERT-base, which the published settings are of
 
@@ -26,3 +28,16 @@ def fine_tuning(name_or_path: str | None, published: dict) -> dict:
         config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
     width = getattr(config.get_text_config(), "hidden_size", BASE_WIDTH)
     return published if width >= BASE_WIDTH else published | SMALL_ENCODER
+
+
+def of_any_model(given: argparse.Namespace) -> dict:
+    """The defaults for whatever model the flags of `TextClassificationArguments` name; absent ones are None.
+
+    Raises:
+        InputError: as `fine_tuning`.
+    """
+    if given.architecture == "ngram_linear":
+        return NGRAMS
+    if given.architecture is not None:
+        return NEURAL | {"dropout": 0.5}
+    return FROM_SCRATCH if given.from_scratch else fine_tuning(given.model_name_or_path, DEVLIN)

@@ -3,10 +3,14 @@
 import argparse
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from hfcls.errors import one_line_errors
 from hfcls.text.arguments import TextArguments
 from hfcls.training.arguments import parse
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 
 def run(
@@ -32,24 +36,40 @@ def run(
         model: the Hub name of the pretrained model, where `--model_name_or_path` is not given.
     """
     with one_line_errors():
+        # Nothing heavy is imported before it is known that the recipe will run: --help is answered at once.
         arguments, training_args = parse(arguments_class, task=task, description=description, defaults=defaults)
+        train(arguments, training_args, task=task, corpus=corpus, corpus_flags=corpus_flags, model=model)
 
-        # Not before it is known that the recipe will run: --help is answered at once.
-        from hfcls.data.corpora import CORPORA
-        from hfcls.text import baselines
-        from hfcls.text import build as pretrained
-        from hfcls.text.corpus import load_text_corpus
-        from hfcls.training import folds
-        from hfcls.training.corpus import load_corpus
-        from hfcls.training.run import start
 
-        start(training_args)
-        if corpus is None:
-            loaded = load_text_corpus(arguments, training_args)
-        else:
-            options = {name: getattr(arguments, name) for name in corpus_flags}
-            loaded = load_corpus(CORPORA[corpus], arguments, training_args, **options)
-        build = partial(pretrained.build, default=model)
-        if getattr(arguments, "architecture", None) is not None:
-            build = baselines.build
-        folds.run(build, loaded, arguments, training_args, task=task)
+def train(
+    arguments: TextArguments,
+    training_args: "TrainingArguments",
+    *,
+    task: str,
+    corpus: str | None = None,
+    corpus_flags: tuple[str, ...] = (),
+    model: str | None = None,
+    command: list[str] | None = None,
+) -> None:
+    """What `run` does once the command line is read.
+
+    `command` is the command line for the record if it is not this process's.
+    """
+    from hfcls.data.corpora import CORPORA
+    from hfcls.text import baselines
+    from hfcls.text import build as pretrained
+    from hfcls.text.corpus import load_text_corpus
+    from hfcls.training import folds
+    from hfcls.training.corpus import load_corpus
+    from hfcls.training.run import start
+
+    start(training_args)
+    if corpus is None:
+        loaded = load_text_corpus(arguments, training_args)
+    else:
+        options = {name: getattr(arguments, name) for name in corpus_flags}
+        loaded = load_corpus(CORPORA[corpus], arguments, training_args, **options)
+    build = partial(pretrained.build, default=model)
+    if getattr(arguments, "architecture", None) is not None:
+        build = baselines.build
+    folds.run(build, loaded, arguments, training_args, task=task, command=command)

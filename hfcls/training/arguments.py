@@ -159,13 +159,33 @@ def parse(
         _print_help(arguments_class, task, description, defaults)
         sys.exit(0)
 
-    from transformers import TrainingArguments
-
     from hfcls.training import output_folder
     from hfcls.training.checkpoints import checkpoint_to_resume, end_if_finished
+
+    arguments, training_args = read(arguments_class, argv, task=task, defaults=defaults)
+    output_folder.lock(training_args)
+    end_if_finished(arguments, training_args)
+    training_args.resume_from_checkpoint = checkpoint_to_resume(arguments, training_args)
+    return arguments, training_args
+
+
+def read(
+    arguments_class: type[SharedArguments],
+    argv: list[str],
+    *,
+    task: str,
+    defaults: Callable[[argparse.Namespace], dict],
+):
+    """The flags of `argv` over the recipe's defaults, as `parse` takes and returns them; nothing is touched yet.
+
+    Raises:
+        InputError: a flag that does not exist or does not fit.
+    """
+    from transformers import TrainingArguments
+
     from hfcls.training.flags import check_training_arguments
 
-    given = _read(arguments_class, argv)
+    given = _given(arguments_class, argv)
     own_names = {f.name for f in fields(arguments_class)}
     own_given = argparse.Namespace(**{name: given.get(name) for name in own_names})
     recipe_defaults = defaults(own_given)
@@ -180,13 +200,10 @@ def parse(
     except (ValueError, ImportError) as error:
         raise InputError(" ".join(str(error).split())) from error
     check_training_arguments(training_args)
-    output_folder.lock(training_args)
-    end_if_finished(arguments, training_args)
-    training_args.resume_from_checkpoint = checkpoint_to_resume(arguments, training_args)
     return arguments, training_args
 
 
-def _read(arguments_class: type[SharedArguments], argv: list[str]) -> dict:
+def _given(arguments_class: type[SharedArguments], argv: list[str]) -> dict:
     """The flags of `argv` and their values, without those that were not given."""
     from transformers import HfArgumentParser, TrainingArguments
 

@@ -30,14 +30,26 @@ def end_if_finished(arguments, training_args) -> None:
     Raises:
         InputError: the run was made with other flags.
     """
-    output_dir = Path(training_args.output_dir)
-    if training_args.resume_from_checkpoint is None or not resume.is_finished(output_dir):
+    if not finished_before(arguments, training_args):
         return
-    resume.check_same(output_dir, resume.flags_of(arguments, training_args))
+    output_dir = Path(training_args.output_dir)
     if training_args.process_index == 0:
         push = "; push it with `hfcls push`" if training_args.push_to_hub else ""
         print_lines(f"{output_dir}: finished before, nothing to do{push}; report: {output_dir / 'report.html'}")
     sys.exit(0)
+
+
+def finished_before(arguments, training_args) -> bool:
+    """Whether the run that is to be gone on with has come to its end.
+
+    Raises:
+        InputError: it was made with other flags.
+    """
+    output_dir = Path(training_args.output_dir)
+    if training_args.resume_from_checkpoint is None or not resume.is_finished(output_dir):
+        return False
+    resume.check_same(output_dir, resume.flags_of(arguments, training_args))
+    return True
 
 
 def checkpoint_to_resume(arguments, training_args) -> str | None:

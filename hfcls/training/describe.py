@@ -35,11 +35,12 @@ def describe_run(
     loss: Loss | None = None,
     folds: list[Fold] | None = None,
     floor: Floor | None = None,
+    command: list[str] | None = None,
 ) -> Record:
     """The record of a run of `setup` that took `seconds` and ends now.
 
     `loss` is what was trained with where it was not the model's own, `folds` the scores of each fold where the run is
-    their mean, `floor` what `Setup.measure_floor` gave.
+    their mean, `floor` what `Setup.measure_floor` gave, `command` its command line if that is not this process's.
     """
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     weights = None if loss is None or loss.class_weights is None else loss.class_weights.tolist()
@@ -50,7 +51,7 @@ def describe_run(
         task=task,
         target=target.kind,
         pipeline_tag=setup.pipeline_task,
-        command=environment.command(),
+        command=environment.command(command),
         started=started.isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
         model=Model(

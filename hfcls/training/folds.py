@@ -38,7 +38,15 @@ SCORES = ("accuracy", "f1", "roc_auc")
 Build = Callable[[RecipeArguments, TrainingArguments, Corpus], Setup]
 
 
-def run(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args: TrainingArguments, *, task: str):
+def run(
+    build: Build,
+    corpus: Corpus,
+    arguments: RecipeArguments,
+    training_args: TrainingArguments,
+    *,
+    task: str,
+    command: list[str] | None = None,
+) -> None:
     """Builds what the flags ask for and runs it: once, or with `--num_folds K` once for each fold.
 
     The folds are drawn of the training and validation rows together: stratified by class, and where the corpus has a
@@ -54,7 +62,7 @@ def run(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args:
         InputError: there are too few rows of a class, or groups, for K folds.
     """
     if arguments.num_folds is None:
-        training.run(build(arguments, training_args, corpus), arguments, training_args, task=task)
+        training.run(build(arguments, training_args, corpus), arguments, training_args, task=task, command=command)
         return
     if not isinstance(corpus.target, OneLabel):
         raise InputError("--num_folds stratifies by class, --multi_label has none: leave one of them out")
@@ -78,10 +86,10 @@ def run(build: Build, corpus: Corpus, arguments: RecipeArguments, training_args:
         fold_args.resume_from_checkpoint = last_complete_checkpoint(folder)
         setup = build(arguments, fold_args, _fold(corpus, pool, kept, held_out, training_args.seed))
         if not resume.is_finished(folder):
-            training.run(setup, arguments, fold_args, task=task)
+            training.run(setup, arguments, fold_args, task=task, command=command)
         _predict_own_test_rows(build, corpus, arguments, fold_args)
     if training_args.process_index == 0:
-        _summarise(build, corpus, arguments, training_args, folders, task)
+        _summarise(build, corpus, arguments, training_args, folders, task, command)
 
 
 def held_out_parts(rows: datasets.Dataset, number: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -129,7 +137,7 @@ def _predict_own_test_rows(build, corpus, arguments, fold_args) -> None:
         part.replace(Path(fold_args.output_dir, FINISHED))
 
 
-def _summarise(build, corpus, arguments, training_args, folders: list[Path], task: str) -> None:
+def _summarise(build, corpus, arguments, training_args, folders: list[Path], task, command) -> None:
     output_dir = Path(training_args.output_dir)
     found = [np.load(folder / FINISHED) for folder in folders]  # arrays only: np.load refuses pickles
     means = {name: np.mean([each[name] for each in found], axis=0, dtype=np.float64) for name in found[0].files}
@@ -162,6 +170,7 @@ def _summarise(build, corpus, arguments, training_args, folders: list[Path], tas
         task=task,
         seconds=sum(record.seconds for record in records),
         folds=[Fold(*values) for values in zip(*scores.values(), strict=True)],
+        command=command,
     )
     write_record(output_dir, record)
     write_report(output_dir)

@@ -16,8 +16,9 @@ from hfcls.runs import lock as locks
 LOCK = "run.lock"
 
 
-def lock(training_args) -> None:
-    """Makes `output_dir`, and keeps other runs out of it until `training_args` is gone or the process ends.
+def lock(training_args) -> Callable[[], object]:
+    """Makes `output_dir`, and keeps other runs out of it until `training_args` is gone or the process ends, or what is
+    returned is called.
 
     The main process locks for all processes of its run.
 
@@ -25,7 +26,7 @@ def lock(training_args) -> None:
         InputError: another run is at work there, or nothing can be written there.
     """
     if training_args.process_index != 0:
-        return
+        return lambda: None
     folder = Path(training_args.output_dir)
     made = not folder.exists()
     try:
@@ -33,7 +34,7 @@ def lock(training_args) -> None:
         release = locks.acquire(folder / LOCK, str(folder), "--output_dir")
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; give an --output_dir that can be written to") from error
-    weakref.finalize(training_args, _leave, release, folder, made)
+    return weakref.finalize(training_args, _leave, release, folder, made)
 
 
 def check_room(model, training_args, optimizer: str | None) -> None:

@@ -53,10 +53,17 @@ def start(training_args: TrainingArguments) -> None:
         )
 
 
-def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArguments, *, task: str) -> None:
+def run(
+    setup: Setup,
+    arguments: SharedArguments,
+    training_args: TrainingArguments,
+    *,
+    task: str,
+    command: list[str] | None = None,
+) -> None:
     """Trains (unless `--evaluate_only`), tests once, writes every file of the run, and pushes it if asked to.
 
-    `task` is the recipe's name.
+    `task` is the recipe's name, `command` the command line for the record if it is not this process's.
     """
     begun = time.monotonic()
     trainer = setup.build_trainer(arguments, training_args)
@@ -80,9 +87,16 @@ def run(setup: Setup, arguments: SharedArguments, training_args: TrainingArgumen
         setup.explain(arguments.evaluate_only or str(output_dir), output_dir)
         earlier = trainer.totals.seconds - begun
         floor = setup.measure_floor(tested, earlier + time.monotonic())
-        seconds = earlier + time.monotonic()
-        loss = trainer.compute_loss_func
-        record = describe_run(setup, arguments, training_args, task=task, seconds=seconds, loss=loss, floor=floor)
+        record = describe_run(
+            setup,
+            arguments,
+            training_args,
+            task=task,
+            seconds=earlier + time.monotonic(),
+            loss=trainer.compute_loss_func,
+            floor=floor,
+            command=command,
+        )
         write_record(output_dir, record)
         write_report(output_dir)
         if not arguments.evaluate_only:

@@ -7,7 +7,7 @@ import pytest
 
 from hfcls.errors import InputError
 from hfcls.text.arguments import PretrainedTextArguments
-from hfcls.training.arguments import RecipeArguments, _read, parse
+from hfcls.training.arguments import RecipeArguments, _given, parse
 
 ROOT = Path(__file__).parents[2]
 HEAVY = "torch transformers datasets accelerate numpy scipy sklearn pandas pyarrow PIL".split()  # seconds to import
@@ -58,8 +58,8 @@ def test_loss_as_criterion_is_the_smaller_the_better(tmp_path):
 
 def test_only_what_was_given_is_read():
     """`Parser.add_argument` drops the defaults, which must be the way that HfArgumentParser adds flags."""
-    assert _read(RecipeArguments, []) == {}, "HfArgumentParser no longer adds its flags by `add_argument`"
-    assert _read(RecipeArguments, ["--seed", "3", "--calibrate"]) == {"seed": 3, "calibrate": True}
+    assert _given(RecipeArguments, []) == {}, "HfArgumentParser no longer adds its flags by `add_argument`"
+    assert _given(RecipeArguments, ["--seed", "3", "--calibrate"]) == {"seed": 3, "calibrate": True}
 
 
 @pytest.mark.parametrize(("capability", "expected"), [("amx_bf16", True), ("avx512_bf16", True), ("avx512_f", False)])
