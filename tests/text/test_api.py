@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import datasets
+import huggingface_hub
 import pandas
 import pytest
 
@@ -109,7 +110,9 @@ def test_a_cell_that_is_run_again(run, table):
         fine_tune(table, resume_from_checkpoint="auto", **flags | {"learning_rate": 2e-3})
 
 
-def test_what_does_not_fit_is_an_input_error(table, tmp_path):
+def test_what_does_not_fit_is_an_input_error(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
     def refused(message, *arguments, **flags):
         with pytest.raises(InputError, match=message):
             fine_tune(*arguments, **{"output_dir": tmp_path / "out", **flags})
@@ -121,7 +124,7 @@ def test_what_does_not_fit_is_an_input_error(table, tmp_path):
     refused(
         "data: .*: give each column values of one kind", pandas.DataFrame({"text": ["a", 1, b"c"]}), from_scratch="tiny"
     )
-    refused("no column label", reviews().drop(columns="label"), from_scratch="tiny")
+    refused("no column 'label'", reviews().drop(columns="label"), from_scratch="tiny")
     refused("nowhere: cannot be loaded", table, "nowhere", use_cpu=True)
 
 
