@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+import torch
 from tqdm import tqdm
 
 from hfcls.errors import InputError, one_line_errors
@@ -58,3 +59,17 @@ def test_of_several_processes_one_speaks(capsys, monkeypatch):
     with pytest.raises(SystemExit), one_line_errors():
         raise KeyboardInterrupt
     assert capsys.readouterr().err == ""
+
+
+class Torn(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, row):
+        raise InputError(f"图片.tsv:{row}: cannot be read; replace it")
+
+
+def test_what_a_worker_of_a_data_loader_raises_is_one_line_too(capsys):
+    with pytest.raises(SystemExit, match="2"), one_line_errors():
+        list(torch.utils.data.DataLoader(Torn(), num_workers=1))
+    assert capsys.readouterr().err == "error: 图片.tsv:0: cannot be read; replace it\n"

@@ -36,7 +36,7 @@ def add_check(verbs) -> None:
     )
     parser.add_argument("--text_column", default="text", help="of a table [text]")
     parser.add_argument("--label_column", default="label", help="of a table [label]")
-    parser.add_argument("--encoding", metavar="NAME", help="of a table's text files [UTF-8, or GB18030]")
+    parser.add_argument("--encoding", metavar="NAME", help="of text files [UTF-8, or GB18030]")
     parser.add_argument("--group_column", help="what rows belong together by; they should stay in one split")
     parser.add_argument("--output", metavar="FILE", default="audit.html", help="the page; a .json is put beside it")
     parser.add_argument("--fail_on", "--fail-on", metavar="NAME,…", default="", help="exit code 1 if these are found")
@@ -64,10 +64,13 @@ def _check(options: argparse.Namespace) -> int:
 
     fatal, left_out = _findings("--fail_on", options.fail_on), _findings("--clean", options.clean)
     if options.corpus in CORPORA or own_code.is_file(options.corpus):
-        if options.encoding is not None:
-            raise InputError(f"--encoding is of a table; save the files of {options.corpus} as UTF-8")
         named = CORPORA.get(options.corpus) or OwnCorpus(options.corpus)
-        corpus = load_builder(options.corpus, named, options.data_dir, options.group_column)
+        if options.encoding is not None and options.corpus not in CORPORA:
+            raise InputError(
+                f"--encoding is of a table or corpus; {options.corpus} brings its own reader: leave it out"
+            )
+        encoding = {} if options.encoding is None else {"encoding": options.encoding}
+        corpus = load_builder(options.corpus, named, options.data_dir, options.group_column, **encoding)
     elif options.data_dir is not None:
         raise InputError(f"--data_dir goes with {', '.join(CORPORA)}; a table is named alone: hfcls check FILE")
     else:

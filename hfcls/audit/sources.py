@@ -32,15 +32,17 @@ SPLITS = ("train", "validation", "test")
 
 
 def load_builder(
-    name: str, corpus: NamedCorpus | OwnCorpus, data_dir: str | None, group_column: str | None = None
+    name: str, corpus: NamedCorpus | OwnCorpus, data_dir: str | None, group_column: str | None = None, **options
 ) -> FlatCorpus:
     """A corpus of that name, its sample without `data_dir`; `group_column` is one of its columns.
+
+    `options` are those of its builder.
 
     Raises:
         InputError: the corpus cannot be read; the message is the builder's, with file and line. Or it has no such
             column, or several labels a row.
     """
-    prepared = corpus.prepare(data_dir)
+    prepared = corpus.prepare(data_dir, **options)
     splits = [prepared.splits[split] for split in SPLITS]
     columns = splits[0].column_names
     group_column = group_column or _usual_group_column(corpus, columns)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import datasets
 
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
-from .encodings import find_encoding
+from .encodings import check_name, find_encoding
 from .files import csv_records, csv_write, digest, offenders, shuffled_by_class
 
 __all__ = ["CCFSentiment", "CCFSentimentConfig"]
@@ -27,14 +27,20 @@ _Note = Callable[[str], None]
 
 @dataclass
 class CCFSentimentConfig(CorpusConfig):
-    """`seed` draws the splits. The cache key follows from the bytes of the files."""
+    """`seed` draws the splits; `encoding` is that of all files, None for UTF-8 or GB18030.
+
+    The cache key follows from the bytes of the files.
+    """
 
     seed: int = 42
+    encoding: str | None = None
     folder: str = field(init=False, repr=False)
 
     def __post_init__(self):
         super().__post_init__()
         self.folder = _SAMPLE if self.data_dir is None else os.path.normpath(self.data_dir)
+        if self.encoding is not None:
+            check_name(self.encoding)
         self.fingerprint = fingerprint([__file__], _contents(self.folder))
 
 
@@ -70,16 +76,17 @@ class CCFSentiment(CorpusBuilder):
         )
 
     def read(self, note: _Note) -> Reading:
-        folder, seed = self.config.folder, self.config.seed
+        folder, seed, encoding = self.config.folder, self.config.seed, self.config.encoding
         path = os.path.join(folder, _ROWS)
-        rows, labels = _read_rows(path, note), _read_labels(os.path.join(folder, _LABELS), note)
+        rows = _read_rows(path, encoding, note)
+        labels = _read_labels(os.path.join(folder, _LABELS), encoding, note)
         _left_out([id_ for id_ in rows if id_ not in labels], f"{path}: %d rows have no label", note)
         _left_out([id_ for id_ in labels if id_ not in rows], f"{folder}/{_LABELS}: %d labels have no row", note)
         labelled = [(*row, labels[id_]) for id_, row in rows.items() if id_ in labels]
         splits = _draw(labelled, seed, path)
         unlabelled = os.path.join(folder, _UNLABELLED)
         if os.path.exists(unlabelled):
-            rows = _read_rows(unlabelled, note, keep_empty=True)
+            rows = _read_rows(unlabelled, encoding, note, keep_empty=True)
             splits["unlabelled"] = [(*row, -1) for row in rows.values()]
         return Reading({name: {"rows": split} for name, split in splits.items()})
 
@@ -96,7 +103,7 @@ class CCFSentiment(CorpusBuilder):
         for name in (_ROWS, _LABELS):
             path = os.path.join(self.config.folder, name)
             with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as file:
-                records = csv_records(path, find_encoding(path))
+                records = csv_records(path, self.config.encoding or find_encoding(path))
                 csv_write(file, (cells for _, cells in records if cells[0].strip() not in left_out))
         if os.path.exists(unlabelled := os.path.join(self.config.folder, _UNLABELLED)):
             shutil.copyfile(unlabelled, os.path.join(folder, _UNLABELLED))
@@ -114,11 +121,12 @@ def _contents(folder: str) -> Iterator[tuple[str, bytes]]:
             raise ValueError(f"{path}: {error.strerror}; give the folder that holds {_ROWS} and {_LABELS}") from None
 
 
-def _records(path: str, columns: list[str], note: _Note) -> Iterator[tuple[int, list[str]]]:
+def _records(path: str, columns: list[str], encoding: str | None, note: _Note) -> Iterator[tuple[int, list[str]]]:
     """Rows of a CSV file, stripped, each with the line it starts in; `columns` are its header."""
-    encoding = find_encoding(path)
-    if encoding == "gb18030":
-        note(f"{path}: read as GB18030")
+    if encoding is None:
+        encoding = find_encoding(path)
+        if encoding == "gb18030":
+            note(f"{path}: read as GB18030")
     records = csv_records(path, encoding)
     _, header = next(records, (1, []))
     if [cell.strip() for cell in header] != columns:
@@ -127,10 +135,10 @@ def _records(path: str, columns: list[str], note: _Note) -> Iterator[tuple[int, 
         yield line, [cell.strip() for cell in cells]
 
 
-def _read_rows(path: str, note: _Note, *, keep_empty: bool = False) -> dict[str, _Row]:
+def _read_rows(path: str, encoding: str | None, note: _Note, *, keep_empty: bool = False) -> dict[str, _Row]:
     """Rows by id, in their order."""
     rows, repeated, contradictory, empty = {}, [], [], []
-    for _, (id_, title, content) in _records(path, ["id", "title", "content"], note):
+    for _, (id_, title, content) in _records(path, ["id", "title", "content"], encoding, note):
         if id_ in rows:
             (repeated if rows[id_] == (id_, title, content) else contradictory).append(id_)
         elif title or content or keep_empty:
@@ -147,10 +155,10 @@ def _read_rows(path: str, note: _Note, *, keep_empty: bool = False) -> dict[str,
     return rows
 
 
-def _read_labels(path: str, note: _Note) -> dict[str, int]:
+def _read_labels(path: str, encoding: str | None, note: _Note) -> dict[str, int]:
     """Labels by id."""
     labels, contradictory, wrong = {}, set(), []
-    for number, (id_, label) in _records(path, ["id", "label"], note):
+    for number, (id_, label) in _records(path, ["id", "label"], encoding, note):
         if label not in ("0", "1", "2"):
             wrong.append((number, label))
         elif labels.setdefault(id_, int(label)) != int(label):

@@ -9,6 +9,8 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from hfcls.errors import InputError
+
 if TYPE_CHECKING:
     from hfcls.data.prepare import Prepared
 
@@ -26,6 +28,7 @@ class NamedCorpus:
         language: ISO 639-1 code of its texts.
         part: which part of it, where the builder knows several.
         group_column: rows with equal values here belong together.
+        takes_encoding: the files may be in an encoding that `--encoding` names.
     """
 
     title: str
@@ -34,13 +37,23 @@ class NamedCorpus:
     language: str | None = None
     part: str | None = None
     group_column: str | None = None
+    takes_encoding: bool = False
 
-    def prepare(self, data_dir: str | None, **options) -> Prepared:
-        """The splits that the builder makes of the files in `data_dir`, or of its sample; `options` are the builder's.
+    def prepare(self, data_dir: str | None, *, encoding: str | None = None, **options) -> Prepared:
+        """The splits that the builder makes of the files in `data_dir`, or of its sample.
+
+        Args:
+            encoding: of the files, where it is named.
+            options: of the builder.
 
         Raises:
             InputError: they cannot be read; the message names file and line.
         """
+        if encoding is not None:
+            if not self.takes_encoding or data_dir is None:
+                whose = "the embedded sample" if self.takes_encoding else self.title
+                raise InputError(f"--encoding {encoding}: what {whose} is in is known; leave it out")
+            options["encoding"] = encoding
         from hfcls.data.prepare import prepare
 
         module, _, name = self.builder.partition(":")
@@ -51,9 +64,9 @@ class NamedCorpus:
 
 
 CORPORA = {
-    "thucnews": NamedCorpus("THUCNews", "thucnews:THUCNews", "text", "zh"),
+    "thucnews": NamedCorpus("THUCNews", "thucnews:THUCNews", "text", "zh", takes_encoding=True),
     "imdb": NamedCorpus("IMDB", "imdb:IMDB", "text", "en"),
-    "ccf_sentiment": NamedCorpus("CCF sentiment", "ccf_sentiment:CCFSentiment", "text", "zh"),
+    "ccf_sentiment": NamedCorpus("CCF sentiment", "ccf_sentiment:CCFSentiment", "text", "zh", takes_encoding=True),
     "mnist": NamedCorpus("MNIST", "mnist:MNIST", "picture"),
     "dataset_cards": NamedCorpus("dataset cards", "dataset_cards:DatasetCards", "card", "en", group_column="id"),
     "muge": NamedCorpus("MUGE", "muge:MUGE", "caption", "zh", part="texts"),

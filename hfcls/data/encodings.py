@@ -54,7 +54,8 @@ def scan(path: str, encodings: tuple[str, ...] = (UTF_8, GB18030)) -> tuple[str,
     for number, line in enumerate(raw_lines(path), 1):  # no encoding here uses the byte of a line end in a character
         found.update(line)
         if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise ValueError(f"{path}:1: UTF-16, by its first bytes; save it as UTF-8, or of a table --encoding utf-16")
+            named = "" if len(encodings) == 1 else ", or give --encoding utf-16"
+            raise ValueError(f"{path}:1: UTF-16, by its first bytes; save it as UTF-8{named}")
         for encoding in tuple(possible):
             try:
                 line.decode(encoding)
@@ -65,7 +66,8 @@ def scan(path: str, encodings: tuple[str, ...] = (UTF_8, GB18030)) -> tuple[str,
             what = f"not {names[0]}" if len(names) == 1 else f"neither {' nor '.join(names)}"
             likely = _likely(bytes(foreign) + line)
             looks = f"; it looks like {likely}" if likely else ""
-            raise NoEncoding(f"{path}:{number}: {what}{looks}; repair the line and save as UTF-8")
+            named = "" if len(encodings) == 1 else ", or name the encoding: --encoding NAME"
+            raise NoEncoding(f"{path}:{number}: {what}{looks}; repair the line and save as UTF-8{named}")
         if len(foreign) < _SAMPLE and not line.isascii():
             foreign += line
             first = first or number
@@ -94,7 +96,7 @@ def _check_plausible(content: bytes, where: str) -> None:
     raise ValueError(
         f"{where}: not UTF-8, and as GB18030 hardly Chinese ({''.join(characters[:3])}…)"
         + (f"; it looks like {likely}" if likely else "")
-        + ": save it as UTF-8, or of a table name the encoding, --encoding NAME"
+        + ": save it as UTF-8, or name the encoding: --encoding NAME"
     )
 
 

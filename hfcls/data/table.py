@@ -97,8 +97,8 @@ class Table(CorpusBuilder):
     between `label_separator`; an empty cell is a row that no label applies to. Where every cell is a list of 0 and 1,
     as many each, its places are the labels.
 
-    A test file without labels (no column, empty cells, or -1 throughout) becomes the split `unlabelled`, and all splits
-    get an `id`. Left out, with a warning that counts them: rows without a text, and rows without a label.
+    A test file without labels (no column, empty cells or lists, or -1 throughout) becomes the split `unlabelled`, and
+    all splits get an `id`. Left out, with a warning that counts them: rows without a text, and rows without a label.
 
     Raises:
         ValueError: one line with file, line and what to do, raised by the constructor: a missing file or column, a

@@ -154,9 +154,9 @@ def write_records(path: str, kept: Iterable[int], folder: str, encoding: str | N
 def _encoding(path: str, note: _Note, errors: str) -> str:
     try:
         encoding = find_encoding(path)
-    except NoEncoding as error:
+    except NoEncoding:
         if errors == "strict":
-            raise ValueError(f"{error}, or name the encoding: --encoding NAME") from None
+            raise
         return UTF_8
     if encoding == GB18030:
         note(f"{path}: read as GB18030; if it is another encoding, name it: --encoding NAME")

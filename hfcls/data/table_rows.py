@@ -72,9 +72,10 @@ def read_splits(files: dict[str, list[str]], columns: TableColumns, note: _Note)
     rows = {"train": _labelled(train, cells, columns, None, note)}
     known = {label for row in rows["train"] for label in row["labels"]}
     for split, pieces in splits.items():
-        if split == "test" and columns.separator is None and not _has_labels(pieces, cells, known):
+        if split == "test" and not _has_labels(pieces, cells, known):
             rows[UNLABELLED] = _unlabelled(pieces, columns)
-            note(f"{pieces[0].path}: no labels: predicted in submission.csv, by numbers of classes; test is drawn")
+            how = "by numbers of classes" if columns.separator is None else "by lists of names"
+            note(f"{pieces[0].path}: no labels: predicted in submission.csv, {how}; test is drawn")
         elif split != "train":
             rows[split] = _labelled(pieces, cells, columns, known, note)
     return rows
@@ -86,7 +87,7 @@ def has_label_column(piece: Piece, name: str) -> bool:
 
 
 def _has_labels(pieces: list[Piece], cells: LabelCells, known: set[str]) -> bool:
-    none = {"", _NO_CLASS} - known
+    none = {"", "[]", _NO_CLASS} - known
     return any(
         has_label_column(piece, column) and any(cell_text(row.get(column)) not in none for _, row in piece.records)
         for piece in pieces

@@ -14,8 +14,8 @@ import datasets
 
 from . import folders
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
-from .encodings import scan
-from .files import csv_records, csv_write, numbered_lines, regular, shuffled_by_class
+from .encodings import check_name, scan
+from .files import GB18030, csv_records, csv_write, digest, numbered_lines, shuffled_by_class
 from .folders import class_folders, visible
 
 __all__ = ["THUCNews", "THUCNewsConfig"]
@@ -36,25 +36,30 @@ class _Corpus:
 
     read: _Reader
     files: dict[str, list[str]]  # by split; everything is "train" where the corpus brings no splits
-    gb18030: set[str]  # the files in this encoding; all others are UTF-8
+    encodings: dict[str, str]  # of each file
     labels: list[str]
 
     def rows(self, path: str) -> Iterator[tuple[int, str, int]]:
-        return self.read(path, "gb18030" if path in self.gb18030 else "utf-8-sig", self.labels)
+        return self.read(path, self.encodings[path], self.labels)
 
 
 @dataclass
 class THUCNewsConfig(CorpusConfig):
-    """`seed` draws the splits that the corpus does not bring. Class names and cache key follow from the files."""
+    """`seed` draws the splits that the corpus does not bring; class names and cache key follow from the files.
+
+    `encoding` is that of all files; None: UTF-8 or GB18030.
+    """
 
     seed: int = 42
+    encoding: str | None = None
     corpus: _Corpus = field(init=False, repr=False)
 
     def __post_init__(self):
         super().__post_init__()
         folder = _SAMPLE if self.data_dir is None else os.path.normpath(self.data_dir)
-        self.corpus, self.fingerprint = _scan(folder, self.notes.append)
-        if files := self.corpus.gb18030:
+        self.corpus, self.fingerprint = _scan(folder, self.encoding, self.notes.append)
+        files = [path for path, encoding in self.corpus.encodings.items() if encoding == GB18030]
+        if files and self.encoding is None:
             self.notes.append(f"{min(files)}: not UTF-8, read as GB18030 (files of this kind: {len(files)})")
 
 
@@ -134,19 +139,16 @@ class THUCNews(CorpusBuilder):
                         csv_write(file, [[*(int(i == label) for i in range(len(names))), text]])
 
 
-def _scan(folder: str, note: Callable[[str], None]) -> tuple[_Corpus, str]:
+def _scan(folder: str, encoding: str | None, note: Callable[[str], None]) -> tuple[_Corpus, str]:
     """Finds the layout and reads every file of it for encoding, class names and fingerprint, which comes second."""
     read, files = _find(folder, note)
-    gb18030: set[str] = set()
-    contents = []
+    encodings, contents = {}, []
     for split, paths in files.items():
         for path in paths:
-            encoding, content = scan(path)
+            encodings[path], content = scan(path) if encoding is None else (check_name(encoding), digest(path))
             contents.append((f"{split}\0{path[len(folder) :]}", content))
-            if encoding == "gb18030":
-                gb18030.add(path)
     naming = files.get("class", files["train"])[0]  # the file that names the classes
-    encoding = "gb18030" if naming in gb18030 else "utf-8-sig"
+    encoding = encodings[naming]
     if read is _read_cnews:
         labels = _line_labels(naming, encoding)
     elif read is _read_headlines:
@@ -157,7 +159,7 @@ def _scan(folder: str, note: Callable[[str], None]) -> tuple[_Corpus, str]:
         labels = sorted({_folder_of(path) for path in files["train"]})
     if len(labels) < 2 or len(set(labels)) < len(labels) or not all(x and x.isprintable() for x in labels):
         raise ValueError(f"{naming}:1: found the classes {labels}; two or more, each with its own name, are needed")
-    return _Corpus(read, files, gb18030, labels), fingerprint([__file__, folders.__file__], contents)
+    return _Corpus(read, files, encodings, labels), fingerprint([__file__, folders.__file__], contents)
 
 
 def _find(folder: str, note: Callable[[str], None]) -> tuple[_Reader, dict[str, list[str]]]:
@@ -252,8 +254,8 @@ def _folder_of(path: str) -> str:
 
 
 def _read_document(path: str, encoding: str, labels: list[str]) -> Iterator[tuple[int, str, int]]:
-    with open(regular(path), encoding=encoding) as file:
-        yield 1, file.read().strip(), labels.index(_folder_of(path))
+    lines = (line for _, line in numbered_lines(path, encoding))
+    yield 1, "\n".join(lines).strip(), labels.index(_folder_of(path))
 
 
 def _stratify(labels: list[str], splits: list[str], seed: int, where: str) -> dict[str, list[int]]:

@@ -153,6 +153,10 @@ class LabelSets:
         chosen = predictions(logits, self._thresholds)
         return [as_json(self.names, row) if known else "" for row, known in zip(chosen, finite, strict=True)]
 
+    def submission_cells(self, logits: np.ndarray) -> list[str]:
+        """The predicted labels as JSON lists; none where the logits are not finite."""
+        return [as_json(self.names, row) for row in predictions(logits, self._thresholds)]
+
     def read_cells(self, cells: list[str]) -> np.ndarray:
         """What the two functions above wrote, (rows, labels) bool; no label for an empty cell.
 

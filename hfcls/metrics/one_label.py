@@ -124,6 +124,10 @@ class OneLabel:
         """How the predictions of `logits` (rows, classes) are written; empty where they are not finite."""
         return [self.names[answer] if answer >= 0 else "" for answer in predictions(logits)]
 
+    def submission_cells(self, logits: np.ndarray) -> list[str]:
+        """The numbers of the predicted classes, as contests want them; 0 where the logits are not finite."""
+        return [str(max(answer, 0)) for answer in predictions(logits)]
+
     def read_cells(self, cells: list[str]) -> np.ndarray:
         """What the two functions above wrote, (rows,) int64; -1 for an empty cell.
 

@@ -34,8 +34,7 @@ def find_classes(folder: str | Path) -> dict[str, list[Path]]:
     classes, loss = {name: [Path(path) for path in paths] for name, paths in found.items()}, RGBLoss()
     for path in (path for paths in classes.values() for path in paths):
         with path.open("rb") as file:
-            check(file, f"{path}:", loss)
-        decode(path, f"{path}:")
+            loss.add(check(file, f"{path}:"))
     for line in loss.notes(str(folder)):
         logger.warning("%s", line)
     return classes

@@ -88,21 +88,21 @@ def write_predictions(
         writer.writerows([row, label, answer, *(f"{p:.9g}" for p in shares)] for row, label, answer, shares in rows)
 
 
-def write_submission(path: Path, corpus: "Corpus", *, logits: np.ndarray) -> None:
-    """One line for each unlabelled row: its `id`, and as `label` the number of the predicted class.
+def write_submission(path: Path, corpus: "Corpus", target: "Target", *, logits: np.ndarray) -> None:
+    """One line for each unlabelled row: its `id`, and as `label` the number of the predicted class, or where a row has
+    several the names of the predicted labels as a JSON list.
 
-    `logits` is (rows, classes). A row whose logits are not finite gets class 0, with a warning: every row has to have
-    one.
+    `logits` is (rows, classes). A row whose logits are not finite gets class 0, or no label, with a warning: every row
+    has to have an answer.
     """
-    from hfcls.metrics.one_label import predictions
-
-    predicted = predictions(logits)
-    if (predicted < 0).any():
-        logger.warning("%s: %d rows without a finite prediction get class 0", path, (predicted < 0).sum())
+    unknown = (~np.isfinite(logits).all(axis=1)).sum()
+    if unknown:
+        instead = target.submission_cells(np.full((1, len(target.names)), np.nan))[0]
+        logger.warning("%s: %d rows without a finite prediction get %s", path, unknown, instead)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "label"])
-        writer.writerows(zip(corpus.unlabelled["id"], predicted.clip(min=0), strict=True))
+        writer.writerows(zip(corpus.unlabelled["id"], target.submission_cells(logits), strict=True))
 
 
 def read_predictions(path: Path, target: "Target") -> Predictions:

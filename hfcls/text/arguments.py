@@ -32,8 +32,11 @@ class FloorArguments(RecipeArguments):
 
 @dataclass
 class TextArguments(FloorArguments):
-    """How texts are cut. What is None is taken from the model of `--evaluate_only`."""
+    """How texts are read and cut. What is None of cutting is taken from the model of `--evaluate_only`."""
 
+    encoding: str | None = field(
+        default=None, metadata={"help": "Of the text files of --data_dir. Absent: UTF-8 or GB18030."}
+    )
     max_length: str | None = field(
         default=None,
         metadata={
@@ -205,7 +208,6 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
     multi_label: bool = field(
         default=False, metadata={"help": "A row has any number of labels: a list, or names between separators."}
     )
-    encoding: str | None = field(default=None, metadata={"help": "Of a table's text files. Absent: UTF-8 or GB18030."})
     label_separator: str = field(default=",", metadata={"help": "What stands between the labels of a row."})
     group_column: str | None = field(
         default=None, metadata={"help": "Rows with the same value here stay in one split where splits are drawn."}
@@ -220,8 +222,8 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
             given.remove("architecture")  # it brings the code of the saved model
         if len(given) != 1:
             raise InputError(f"give one of {', '.join(f'--{name}' for name in models)}")
-        if self.dataset is not None and self.encoding is not None:
-            raise InputError(f"--encoding is of your own table; save the files of {self.dataset} as UTF-8")
+        if self.dataset is not None and self.encoding is not None and self.dataset not in CORPORA:
+            raise InputError(f"--encoding is of your own files; {self.dataset} brings its own reader: leave it out")
         own = self.dataset is not None and is_file(self.dataset)
         if own and self.multi_label:
             raise InputError(f"--multi_label is of a table; the label of {self.dataset} says whether there are several")

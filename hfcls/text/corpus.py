@@ -23,12 +23,14 @@ def load_text_corpus(arguments: TextClassificationArguments, training_args: Trai
     """
     dataset, language = arguments.dataset, arguments.language
     if dataset in CORPORA:
-        return load_corpus(CORPORA[dataset], arguments, training_args)
+        return load_corpus(CORPORA[dataset], arguments, training_args, encoding=arguments.encoding)
     if dataset is not None and own_code.is_file(dataset):
         return load_corpus(OwnCorpus(dataset, language), arguments, training_args)
     if dataset is not None:
         corpus = HubTable(dataset, language)
     else:
-        corpus = NamedCorpus(Path(arguments.data_dir).resolve().stem, "table:Table", "text", language)
+        corpus = NamedCorpus(
+            Path(arguments.data_dir).resolve().stem, "table:Table", "text", language, takes_encoding=True
+        )
     options = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
     return load_corpus(corpus, arguments, training_args, **options)

@@ -67,7 +67,7 @@ def train(
     if corpus is None:
         loaded = load_text_corpus(arguments, training_args)
     else:
-        options = {name: getattr(arguments, name) for name in corpus_flags}
+        options = {name: getattr(arguments, name) for name in (*corpus_flags, "encoding")}
         loaded = load_corpus(CORPORA[corpus], arguments, training_args, **options)
     build = partial(pretrained.build, default=model)
     if getattr(arguments, "architecture", None) is not None:

@@ -123,7 +123,7 @@ class ClassifierSetup(Setup):
                 folder / PREDICTIONS, self.corpus, self.target, labels=self.rows.test.labels, logits=logits
             )
             if unlabelled is not None:
-                write_submission(folder / "submission.csv", self.corpus, logits=unlabelled)
+                write_submission(folder / "submission.csv", self.corpus, self.target, logits=unlabelled)
             if "image" in self.corpus.splits["test"].features:
                 write_thumbnails(folder, self.corpus.splits["test"]["image"], self.target)
 

@@ -161,7 +161,7 @@ def _summarise(build, corpus, arguments, training_args, folders: list[Path], tas
     write_results(output_dir, of_test | of_folds)
     write_predictions(output_dir / PREDICTIONS, setup.corpus, setup.target, labels=labels, logits=logits["test"])
     if "unlabelled" in logits:
-        write_submission(output_dir / "submission.csv", setup.corpus, logits=logits["unlabelled"])
+        write_submission(output_dir / "submission.csv", setup.corpus, setup.target, logits=logits["unlabelled"])
     _write_out_of_fold(output_dir / "out_of_fold.csv", folders)
     record = describe_run(
         setup,

@@ -152,11 +152,18 @@ def test_an_encoding_is_named(tmp_path, capsys):
     path, page = tmp_path / "table.csv", ["--output", tmp_path / "a.html"]
     path.write_bytes(("text,label\n" + "這個國家的歷史,x\n" * 9).encode("big5"))
     assert _main("check", path, *page) == 2
-    assert "it looks like Big5 (big5): save it as UTF-8, or of a table name" in capsys.readouterr().err
+    assert "it looks like Big5 (big5): save it as UTF-8, or name the encoding" in capsys.readouterr().err
     assert _main("check", path, *page, "--encoding", "big5") == 0
     assert "這個國家" in (tmp_path / "a.html").read_text(encoding="utf-8")
     assert _main("check", "thucnews", *page, "--encoding", "big5") == 2
-    assert "--encoding is of a table; save the files of thucnews as UTF-8" in capsys.readouterr().err
+    assert "--encoding big5: what the embedded sample is in is known" in capsys.readouterr().err
+    assert _main("check", "imdb", "--data_dir", tmp_path, *page, "--encoding", "big5") == 2
+    assert "--encoding big5: what IMDB is in is known" in capsys.readouterr().err
+    for split in ("train", "val", "test"):
+        lines = [f"{'體育'[row % 2]}\t這個國家 {row}" for row in range(9)]
+        (tmp_path / f"cnews.{split}.txt").write_bytes("\n".join(lines).encode("big5"))
+    assert _main("check", "thucnews", "--data_dir", tmp_path, *page, "--encoding", "big5") == 0
+    assert "這個國家" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_bytes_of_no_encoding_are_found(tmp_path):

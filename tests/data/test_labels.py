@@ -146,6 +146,28 @@ def test_a_test_split_without_labels_is_predicted(secret, tmp_path, monkeypatch)
     assert any("no labels: predicted in submission.csv, by numbers of classes; test is drawn" in n for n in notes)
 
 
+@pytest.mark.parametrize("secret", [{}, {"tags": None}, {"tags": []}, {"体育": -1, "财经": -1}])
+def test_a_test_split_without_label_sets_is_predicted(secret, tmp_path, monkeypatch):
+    hot = len(secret) == 2
+    rows = [(f"{('球队', '股市')[row % 2]} {row}", [("体育", "财经")[row % 2]]) for row in range(60)]
+    folder = tmp_path / "t"
+    folder.mkdir()
+    for split, several in (("train", rows), ("test", rows[:8])):
+        with open(folder / f"{split}.jsonl", "w", encoding="utf-8") as file:
+            for text, labels in several:
+                known = {name: int(name in labels) for name in ("体育", "财经")} if hot else {"tags": labels}
+                file.write(json.dumps({"text": text} | (secret if split == "test" else known)) + "\n")
+    flags = f"--data_dir {folder} --architecture ngram_linear --tokens word --per_device_train_batch_size 16"
+    flags += f" --multi_label --label_column {'体育,财经' if hot else 'tags'} --num_train_epochs 3"
+    assert run_recipe("text_classification.py", flags, tmp_path / "out", monkeypatch)["test_accuracy"] == 1
+    with open(tmp_path / "out" / "submission.csv", encoding="utf-8", newline="") as file:
+        header, *answers = csv.reader(file)
+    assert header == ["id", "label"]
+    assert answers == [[str(n), json.dumps(labels, ensure_ascii=False)] for n, (_, labels) in enumerate(rows[:8])]
+    notes = json.loads((tmp_path / "out" / "run.json").read_text())["data"]["notes"]
+    assert any("no labels: predicted in submission.csv, by lists of names; test is drawn" in n for n in notes)
+
+
 def test_minus_one_is_a_class_where_train_has_it(tmp_path):
     for split, rows in (("train", 60), ("test", 9)):
         write_csv(tmp_path / f"{split}.csv", ["text", "label"], [(f"t{row}", row % 3 - 1) for row in range(rows)])

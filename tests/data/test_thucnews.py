@@ -369,3 +369,27 @@ def test_real_headlines(tmp_path):
         assert corpus[split]["label"][:] == [int(line.split("\t")[1]) for line in lines]
     sample = {line.split("\t")[0] for p in SAMPLE.glob("[dt]*.txt") for line in p.read_text("utf-8").splitlines()}
     assert len(sample) == 1000 and not sample & {text for s in SPLITS for text in corpus[s]["text"]}
+
+
+@pytest.mark.parametrize("layout", ["cnews", "headlines", "documents"])
+def test_an_encoding_that_is_named_is_that_of_all_files(layout, tmp_path):
+    files = {
+        "cnews": {f"cnews.{s}.txt": "".join(f"{'體育'[n % 2]}\t第{n}篇\n" for n in range(20)) for s in SPLIT_NAMES},
+        "headlines": {"class.txt": "體\n育\n"}
+        | {f"{s}.txt": "".join(f"第{n}篇\t{n % 2}\n" for n in range(20)) for s in ("train", "dev", "test")},
+        "documents": {f"{'體育'[n % 2]}/{n}.txt": f"第{n}篇\r\n" for n in range(20)},
+    }[layout]
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(text.encode("big5"))
+    with pytest.raises(ValueError, match="name the encoding: --encoding NAME"):
+        THUCNews(data_dir=str(tmp_path))
+    builder = THUCNews(data_dir=str(tmp_path), encoding="big5", cache_dir=str(tmp_path / "cache"))
+    builder.download_and_prepare()
+    texts = {text for split in builder.as_dataset().values() for text in split["text"]}
+    assert texts == {f"第{n}篇" for n in range(20)} and set(builder.info.features["label"].names) == {"體", "育"}
+    with pytest.raises(ValueError, match="klingon: no encoding of that name"):
+        THUCNews(data_dir=str(tmp_path), encoding="klingon")
+
+
+SPLIT_NAMES = ("train", "val", "test")
