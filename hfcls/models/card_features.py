@@ -156,6 +156,9 @@ class NgramBag(nn.Module):
 
 def bag_sum(rows: torch.Tensor, values: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """What `NgramBag` gives, (B, L) twice, and a table (features, N) → the weighted sums of its rows, (B, N)."""
+    if torch.compiler.is_exporting():  # a graph cannot leave out what is not known
+        known = F.pad(table, (0, 0, 0, 1))[rows.clamp(max=len(table))]  # (B, L, N)
+        return torch.matmul(values.unsqueeze(1), known).squeeze(1)
     known = rows < len(table)  # most are not: padding, and what was rare in training
     counts = known.sum(1)
     return F.embedding_bag(rows[known], table, counts.cumsum(0) - counts, mode="sum", per_sample_weights=values[known])

@@ -117,20 +117,42 @@ class DPCNNForSequenceClassification(PreTrainedModel):
         vectors = self.dropout(self.embeddings(input_ids.gather(1, order))).transpose(1, 2) * real
         hidden = self.base(self.region(vectors) * real, real)
 
-        while hidden.shape[2] > 1:
-            finished = lengths == 1  # such a text waits in position 0 for the longer ones
-            lengths = torch.where(finished, lengths, lengths // 2)
-            # Minus infinity in the padding: a maximum of real positions is the same wherever the batch ends.
-            pooled = F.max_pool1d(F.pad(hidden.masked_fill(~real, -torch.inf), (0, 1), value=-torch.inf), 3, stride=2)
-            real = (torch.arange(pooled.shape[2], device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(1)
-            smaller = self.pyramid(pooled.masked_fill(~real, 0), real)
-            hidden = torch.where(finished.view(-1, 1, 1), hidden[:, :, : smaller.shape[2]], smaller)
+        if torch.compiler.is_exporting():  # a graph has as many levels as its longest texts need
+            for _ in range(self._levels()):
+                hidden, real, lengths = self._halve(hidden, real, lengths)
+        else:
+            while hidden.shape[2] > 1:
+                hidden, real, lengths = self._halve(hidden, real, lengths)
 
         logits = self.classifier(self.dropout(hidden.squeeze(2)))
         loss = None
         if labels is not None:
             loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
         return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def _halve(
+        self, hidden: torch.Tensor, real: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """One level of the pyramid: `hidden` (B, num_filters, L), `real` (B, 1, L) and `lengths` (B,) of half of L.
+
+        In a graph, half of an odd L is rounded up, so that of one position one is left.
+        """
+        finished = lengths == 1  # such a text waits in position 0 for the longer ones
+        lengths = torch.where(finished, lengths, lengths // 2)
+        # Minus infinity in the padding: a maximum of real positions is the same wherever the batch ends.
+        behind = 2 if torch.compiler.is_exporting() else 1
+        pooled = F.max_pool1d(F.pad(hidden.masked_fill(~real, -torch.inf), (0, behind), value=-torch.inf), 3, stride=2)
+        real = (torch.arange(pooled.shape[2], device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(1)
+        smaller = self.pyramid(pooled.masked_fill(~real, 0), real)
+        return torch.where(finished.view(-1, 1, 1), hidden[:, :, : smaller.shape[2]], smaller), real, lengths
+
+    def _levels(self) -> int:
+        """Levels that leave one position of the longest text that the model reads, of 65,536 tokens if it does not say.
+
+        A graph refuses longer ones: what is left of them does not fit its classifier.
+        """
+        noted = getattr(self.config, "long_texts", None)
+        return 16 if noted is None else (noted["max_length"] - 1).bit_length()
 
 
 AutoConfig.register(DPCNNConfig.model_type, DPCNNConfig, exist_ok=True)

@@ -103,14 +103,32 @@ class TextCNNForSequenceClassification(PreTrainedModel):
         # up by one, because padding needs an id of its own: its vector is zero whatever the tokenizer pads with.
         ids = (input_ids + 1).masked_fill(~real, 0).gather(1, (~real).int().argsort(dim=1, stable=True))
         ids = F.pad(ids, (0, max(self.config.filter_widths)))  # so that a window begins at every token
-        tokens, positions = ids.unique(return_inverse=True)
-        vectors = self.embeddings((tokens - 1).clamp(min=0)) * (tokens > 0).unsqueeze(1)
-        features = [self._largest(convolution, vectors, positions, real.sum(1)) for convolution in self.convolutions]
+        lengths = real.sum(1)
+        if torch.compiler.is_exporting():  # a graph cannot depend on how many distinct tokens a batch has
+            features = [
+                self._largest_of_all(convolution, self._vectors(ids), lengths) for convolution in self.convolutions
+            ]
+        else:
+            tokens, positions = ids.unique(return_inverse=True)
+            vectors = self._vectors(tokens)
+            features = [self._largest(convolution, vectors, positions, lengths) for convolution in self.convolutions]
         logits = self.classifier(self.dropout(torch.cat(features, dim=1).relu()))
         loss = None
         if labels is not None:
             loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
         return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def _vectors(self, ids: torch.Tensor) -> torch.Tensor:
+        """Vectors (…, D) of ids (…), which are moved up by one; that of padding is zero."""
+        return self.embeddings((ids - 1).clamp(min=0)) * (ids > 0).unsqueeze(-1)
+
+    @staticmethod
+    def _largest_of_all(convolution: nn.Conv1d, vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """As `_largest`, by the convolution itself, of vectors (B, L, D) in their places."""
+        values = convolution(vectors.transpose(1, 2))  # (B, filters, W)
+        starts = torch.arange(values.shape[2], device=values.device)
+        outside = starts >= (lengths.unsqueeze(1) - convolution.kernel_size[0] + 1).clamp(min=1)
+        return values.masked_fill(outside.unsqueeze(1), -torch.inf).amax(dim=2)
 
     @staticmethod
     def _largest(
