@@ -8,6 +8,7 @@ import copy
 import math
 
 import torch
+from onnxscript import ir
 from onnxscript import opset18 as op
 from torch import nn
 
@@ -70,7 +71,10 @@ def exportable(model: nn.Module) -> nn.Module:
 def _sort(numbers, *, stable=False, dim=-1, descending=False):
     """TopK: of equal numbers it puts the first one first, as a stable sort does."""
     size = op.Reshape(op.Gather(op.Shape(numbers), op.Constant(value_int=dim), axis=0), op.Constant(value_ints=[1]))
-    return op.TopK(numbers, size, axis=dim, largest=int(descending), sorted=1)
+    if numbers.dtype != ir.DataType.BOOL:
+        return op.TopK(numbers, size, axis=dim, largest=int(descending), sorted=1)
+    values, places = op.TopK(op.Cast(numbers, to=ir.DataType.INT32), size, axis=dim, largest=int(descending), sorted=1)
+    return op.Cast(values, to=ir.DataType.BOOL), places
 
 
 def _searchsorted(sorted_numbers, numbers, *, out_int32=False, right=False, side=None, sorter=None):
