@@ -117,13 +117,20 @@ class DPCNNForSequenceClassification(PreTrainedModel):
         vectors = self.dropout(self.embeddings(input_ids.gather(1, order))).transpose(1, 2) * real
         hidden = self.base(self.region(vectors) * real, real)
 
-        if torch.compiler.is_exporting():  # a graph has as many levels as its longest texts need
-            for _ in range(self._levels()):
-                hidden, real, lengths = self._halve(hidden, real, lengths)
-            hidden = hidden[:, :, :1].masked_fill(lengths.view(-1, 1, 1) > 1, torch.nan)
-        else:
-            while hidden.shape[2] > 1:
-                hidden, real, lengths = self._halve(hidden, real, lengths)
+        if torch.compiler.is_exporting():  # a graph has as many levels as its longest text needs
+            width = 2 ** self._levels()
+            hidden = F.pad(hidden, (0, width - hidden.shape[2]))
+            real = F.pad(real, (0, width - real.shape[2]))
+        while hidden.shape[2] > 1:
+            finished = lengths == 1  # such a text waits in position 0 for the longer ones
+            lengths = torch.where(finished, lengths, lengths // 2)
+            # Minus infinity in the padding: a maximum of real positions is the same wherever the batch ends.
+            pooled = F.max_pool1d(F.pad(hidden.masked_fill(~real, -torch.inf), (0, 1), value=-torch.inf), 3, stride=2)
+            real = (torch.arange(pooled.shape[2], device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(1)
+            smaller = self.pyramid(pooled.masked_fill(~real, 0), real)
+            hidden = torch.where(finished.view(-1, 1, 1), hidden[:, :, : smaller.shape[2]], smaller)
+        if torch.compiler.is_exporting():
+            hidden = hidden.masked_fill(lengths.view(-1, 1, 1) > 1, torch.nan)
 
         logits = self.classifier(self.dropout(hidden.squeeze(2)))
         loss = None
@@ -131,32 +138,12 @@ class DPCNNForSequenceClassification(PreTrainedModel):
             loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
-    def _halve(
-        self, hidden: torch.Tensor, real: torch.Tensor, lengths: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One level of the pyramid: `hidden` (B, num_filters, L), `real` (B, 1, L) and `lengths` (B,) of half of L.
-
-        In a graph it is half of L + 3, so that no L ends in none, nor in one, which an exporter takes for a constant.
-        """
-        finished = lengths == 1  # such a text waits in position 0 for the longer ones
-        lengths = torch.where(finished, lengths, lengths // 2)
-        # Minus infinity in the padding: a maximum of real positions is the same wherever the batch ends.
-        hidden_of_real = hidden.masked_fill(~real, -torch.inf)
-        if torch.compiler.is_exporting():  # an exporter takes the length that max_pool1d gets for a constant
-            padded = F.pad(hidden_of_real, (0, 4), value=-torch.inf).unsqueeze(2)
-            pooled = F.max_pool2d(padded, (1, 3), stride=(1, 2)).squeeze(2)
-        else:
-            pooled = F.max_pool1d(F.pad(hidden_of_real, (0, 1), value=-torch.inf), 3, stride=2)
-        real = (torch.arange(pooled.shape[2], device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(1)
-        smaller = self.pyramid(pooled.masked_fill(~real, 0), real)
-        return torch.where(finished.view(-1, 1, 1), hidden[:, :, : smaller.shape[2]], smaller), real, lengths
-
     def _levels(self) -> int:
-        """Levels of a graph: they leave one position of the longest text that the model reads, of 65,536 tokens if it
-        does not say. The logits of a longer one are NaN.
+        """Levels of a graph: for the longest text that the model reads, for 512 tokens if it does not say. The logits
+        of a longer one are NaN.
         """
         noted = getattr(self.config, "long_texts", None)
-        return 16 if noted is None else noted["max_length"].bit_length() - 1
+        return 9 if noted is None else (noted["max_length"] - 1).bit_length()
 
 
 AutoConfig.register(DPCNNConfig.model_type, DPCNNConfig, exist_ok=True)
