@@ -10,6 +10,7 @@ import sys
 from hfcls.audit.command import add_check
 from hfcls.errors import InputError, one_line_errors
 from hfcls.inference.explain.command import add_explain
+from hfcls.inference.export.command import add_export
 from hfcls.terminal import print_lines, printable, shortened
 
 SWEEP_FLAGS = """
@@ -78,6 +79,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     for add_verb in (
         _add_predict,
         add_explain,
+        add_export,
         _add_push,
         _add_sweep,
         _add_compare,

@@ -64,7 +64,7 @@ class Classifier(TextClassifier):
 
     def mapping(self) -> AbstractContextManager[Callable]:
         on_cores = self.model.device.type == "cpu" and torch.get_num_threads() > 1
-        return _each_core_its_batch() if on_cores else nullcontext(map)
+        return each_core_its_batch() if on_cores else nullcontext(map)
 
     def __getstate__(self) -> dict:
         folder = Path(self.name_or_path)
@@ -112,7 +112,7 @@ def _explain(name: str, error: Exception) -> str:
 
 
 @contextmanager
-def _each_core_its_batch() -> Iterator[Callable]:
+def each_core_its_batch() -> Iterator[Callable]:
     """A `map` that computes as many batches at once as torch has threads, each batch in one of them.
 
     Threads that share every matrix product wait for each other at its end, which costs small models half their time.
