@@ -62,7 +62,10 @@ def find_suspicious_labels(corpus: FlatCorpus, keys: np.ndarray) -> Finding:
 
 
 def out_of_fold_probabilities(texts: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """(rows, classes) probabilities from models that did not see the row's group, calibrated on all rows together."""
+    """(rows, classes) probabilities from models that did not see the row's group, calibrated on all rows together.
+
+    They are uniform for a row whose class such a model never saw, because all of it is in one group.
+    """
     from scipy.special import softmax
     from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.linear_model import SGDClassifier
@@ -77,6 +80,12 @@ def out_of_fold_probabilities(texts: np.ndarray, labels: np.ndarray, groups: np.
     features = vectorizer.transform(texts)
     logits = np.full((len(texts), labels.max() + 1), -1e4)  # of a class that a fold does not have
     for train, held_out in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=42).split(features, labels, groups):
+        known = np.isin(labels[held_out], labels[train])
+        logits[held_out[~known]] = 0
+        held_out = held_out[known]
+        if len(held_out) == 0 or len(np.unique(labels[train])) < 2:
+            logits[held_out] = 0
+            continue
         model = SGDClassifier(loss="log_loss", alpha=1e-6, max_iter=5, tol=None, average=True, random_state=42)
         model.fit(features[train], labels[train])
         scores = model.decision_function(features[held_out])

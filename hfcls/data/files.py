@@ -171,19 +171,34 @@ def csv_rows(
     Raises:
         ValueError: one line with file and line: a row has not as many cells as the header, or a quote is not closed.
     """
-    start, width = 1, None
-    reader = csv_reader((line.replace("\0", "\ufffd") for line in lines), delimiter, quoted)
+    start, width, row = 1, None, []
+
+    def remember() -> Iterator[str]:
+        for line in lines:
+            row.append(line)
+            yield line.replace("\0", "\ufffd")
+
+    reader = csv_reader(remember(), delimiter, quoted)
     try:
         for cells in reader:
             width = width or len(cells)
             if cells and len(cells) != width:
                 remedy = f"quote cells that hold {delimiter!r}" if quoted else f"take {delimiter!r} out of the cells"
+                remedy = _doubled_quotes(row, quoted) or remedy
                 raise ValueError(f"{where}:{start}: {len(cells)} cells, the header has {width}; {remedy}")
             if cells:
                 yield start, cells
             start = reader.line_num + 1
+            row.clear()
     except csv.Error as error:
-        raise ValueError(f"{where}:{start}: {error}; check that every quote is closed") from None
+        remedy = _doubled_quotes(row, quoted) or "check that every quote is closed"
+        raise ValueError(f"{where}:{start}: {error}; {remedy}") from None
+
+
+def _doubled_quotes(lines: list[str], quoted: bool) -> str | None:
+    """What to do about quotes that are escaped as other formats escape them, if there are any."""
+    escaped = quoted and any('\\"' in line for line in lines)
+    return 'write a quote inside a cell as "", not as \\"' if escaped else None
 
 
 def csv_write(file: TextIO, rows: Iterable[Iterable], delimiter: str = ",") -> None:

@@ -89,7 +89,8 @@ def has_label_column(piece: Piece, name: str) -> bool:
 def _has_labels(pieces: list[Piece], cells: LabelCells, known: set[str]) -> bool:
     none = {"", "[]", _NO_CLASS} - known
     return any(
-        has_label_column(piece, column) and any(cell_text(row.get(column)) not in none for _, row in piece.records)
+        has_label_column(piece, column)
+        and (column not in piece.columns or any(cell_text(row.get(column)) not in none for _, row in piece.records))
         for piece in pieces
         for column in cells.columns
     )

@@ -251,3 +251,16 @@ def test_what_every_recipe_counts():
         "rows repeated: 1 in train, 0 in test; contents shared: 1 in train and test; under two labels: 1"
     )
     assert count_repeated(splits.rename_column("text", "features")) is None
+
+
+def test_a_class_of_one_text_is_looked_at_and_kept(tmp_path, capsys):
+    """Equal texts are in one fold, so that of such a class nothing can be learned for it."""
+    rows = [("yes", "affirm")] * 60 + [(f"no way {number} friend", "deny") for number in range(40)]
+    rows += [(f"perhaps {number}", "maybe") for number in range(40)]
+    for classes in (2, 3):
+        source, page = tmp_path / f"{classes}.csv", ["--output", tmp_path / "a.html"]
+        pandas.DataFrame(rows[: 60 + 40 * (classes - 1)], columns=["text", "label"]).to_csv(source, index=False)
+        assert _main("check", source, *page, "--write-clean", tmp_path / f"clean{classes}") == 0
+        assert "suspicious" in capsys.readouterr().out.partition("nothing found")[2].splitlines()[0]
+        kept = Table(data_dir=str(tmp_path / f"clean{classes}" / source.name)).config
+        assert len(kept.labels) == classes

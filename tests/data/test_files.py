@@ -158,3 +158,15 @@ def test_there_is_one_csv_reader():
         if "csv.reader(" in path.read_text(encoding="utf-8") or "field_size_limit" in path.read_text(encoding="utf-8")
     }
     assert found == {"data/files.py"}
+
+
+@pytest.mark.parametrize(
+    ("row", "line"), [(r'"he said \"hi\" x",1', 3), (r'"a \"b", \"c\"",1', 3), ('"two\n\\" lines",1', 3)]
+)
+def test_quotes_that_are_escaped_by_a_backslash_are_named(row, line, tmp_path):
+    (tmp_path / "t.csv").write_text(f"text,label\na,1\n{row}\n" + "b,1\n" * 3)
+    with pytest.raises(ValueError, match=rf't\.csv:{line}: .*; write a quote inside a cell as "", not as \\"$'):
+        list(files.csv_records(str(tmp_path / "t.csv"), "utf-8"))
+    (tmp_path / "t.csv").write_text('text,label\na,1\n"b,1\n')
+    with pytest.raises(ValueError, match="check that every quote is closed"):
+        list(files.csv_records(str(tmp_path / "t.csv"), "utf-8"))

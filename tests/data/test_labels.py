@@ -168,6 +168,13 @@ def test_a_test_split_without_label_sets_is_predicted(secret, tmp_path, monkeypa
     assert any("no labels: predicted in submission.csv, by lists of names; test is drawn" in n for n in notes)
 
 
+def test_a_label_column_of_nearly_that_name_is_meant(tmp_path):
+    write_csv(tmp_path / "train.csv", ["text", "label"], [(f"t{row}", row % 2) for row in range(60)])
+    write_csv(tmp_path / "test.csv", ["text", "labels"], [(f"t{row}", row % 2) for row in range(8)])
+    with pytest.raises(ValueError, match=r"test\.csv:1: no column 'label'; .*: did you mean 'labels'\?"):
+        Table(data_dir=str(tmp_path))
+
+
 def test_minus_one_is_a_class_where_train_has_it(tmp_path):
     for split, rows in (("train", 60), ("test", 9)):
         write_csv(tmp_path / f"{split}.csv", ["text", "label"], [(f"t{row}", row % 3 - 1) for row in range(rows)])
