@@ -1,6 +1,7 @@
 """Mutated files: each is read with the same rows by training, predict and check, or refused in one line by them.
 
-`python -m tests.fuzz 20000` tries so many; `tests/data/test_mutations.py` some.
+`python -m tests.fuzz 20000` tries so many, `python -m tests.fuzz 20000 500` others, from seed 500 on;
+`tests/data/test_mutations.py` tries some.
 """
 
 import random
@@ -94,5 +95,6 @@ def faults(seeds: range, folder: Path) -> Iterator[tuple[int, str, str]]:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        for seed, name, found in faults(range(int(sys.argv[1])), Path(folder)):
+        count, first = (*map(int, sys.argv[1:]), 0)[:2]
+        for seed, name, found in faults(range(first, first + count), Path(folder)):
             print(seed, name, found, flush=True)
