@@ -1,4 +1,4 @@
-"""The `hfcls` command: what is done with finished models and runs, and many runs at once.
+"""The `hfcls` command: what is done with finished models and runs, many runs at once, and how one begins.
 
 Each verb's work is in a module of its own, imported when the verb is called: `hfcls --help` loads no torch.
 """
@@ -11,6 +11,7 @@ from hfcls.audit.command import add_check
 from hfcls.errors import InputError, one_line_errors
 from hfcls.inference.explain.command import add_explain
 from hfcls.inference.export.command import add_export
+from hfcls.project.command import add_new, add_recipes
 from hfcls.terminal import print_lines, printable, shortened
 
 SWEEP_FLAGS = """
@@ -74,7 +75,9 @@ def _nearest(name: str, known: list[str], program: str) -> str:
 
 def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     """The parser of `hfcls` and, by name, those of its verbs; each is written down before what the verb does."""
-    parser = _Parser(prog="hfcls", description="What is done with finished models and runs, and many runs at once.")
+    parser = _Parser(
+        prog="hfcls", description="What is done with finished models and runs, many runs at once, and how to begin."
+    )
     verbs = parser.add_subparsers(metavar="COMMAND")
     for add_verb in (
         _add_predict,
@@ -87,6 +90,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         _add_convert_cn_clip,
         _add_cards,
         _add_report,
+        add_new,
+        add_recipes,
     ):
         add_verb(verbs)
     return parser, verbs.choices

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # that are named themselves.
 FLOORS = [
     ["cli"],
-    ["sweep"],
+    ["sweep", "project"],
     ["cards", "retrieval"],
     ["images"],
     ["text"],
@@ -84,7 +84,16 @@ def test_a_model_file_needs_nothing_of_the_house(module):
 def test_the_top_folder_shows_the_architecture():
     assert len(list((ROOT / "hfcls").glob("*.py"))) <= 8
     assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} <= {
-        *("README.md", "README.zh-CN.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "requirements.lock", "run.sh"),
+        *(
+            "README.md",
+            "README.zh-CN.md",
+            "CHANGELOG.md",
+            "LICENSE",
+            "pyproject.toml",
+            "setup.py",
+            "requirements.lock",
+            "run.sh",
+        ),
         *("recipes", "hfcls", "tests", "outputs", "hfcls.egg-info", "build", "dist"),
     }
 
