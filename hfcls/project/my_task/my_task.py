@@ -17,7 +17,13 @@ from hfcls.text.recipe import run
 HERE = Path(__file__).parent
 
 CORPUS = {"dataset": str(HERE / "my_task_corpus.py"), "data_dir": str(HERE / "sample.tsv")}
-MODEL = {**NEURAL, "architecture": str(HERE / "my_task_model.py"), "tokens": "word", "learning_rate": 1e-2}
+MODEL = {
+    **NEURAL,
+    "architecture": str(HERE / "my_task_model.py"),
+    "tokens": "word",
+    "learning_rate": 1e-2,
+    "metric_for_best_model": "loss",
+}
 
 
 def defaults(given):
