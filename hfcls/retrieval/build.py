@@ -17,6 +17,7 @@ from transformers import (
 
 from hfcls.errors import InputError
 from hfcls.inference.loading import load_chinese_clip
+from hfcls.models.attention import use_given_masks
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
 from hfcls.models.truncation import Truncation
 from hfcls.retrieval.arguments import RetrievalArguments
@@ -140,7 +141,8 @@ def build(
         covered=float((lengths["train"] <= arguments.max_length).mean()),
         lengths=lengths,
     )
-    collator = RetrievalCollator(to_pixel_values, text_collator(tokenizer))
+    pad = text_collator(tokenizer, omit_full_mask=use_given_masks(model))
+    collator = RetrievalCollator(to_pixel_values, pad)
     return RetrievalSetup(
         corpus, processor, rows, collator, model, name, base_model, zero_shot_classes=zero_shot_classes
     )

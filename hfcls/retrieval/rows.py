@@ -91,8 +91,8 @@ class PairRows(AugmentedRows):
 
 @dataclass
 class RetrievalCollator:
-    """Makes a list of the rows above the model's batch: `pixel_values` (B, 3, S, S), `input_ids` and `attention_mask`
-    (B, L), and for pairs `image_rows` and `wordings` (B,), which say what describes what.
+    """Makes a list of the rows above the model's batch: `pixel_values` (B, 3, S, S), `input_ids` and, where a text
+    is padded, `attention_mask` (B, L), and for pairs `image_rows` and `wordings` (B,), which say what describes what.
 
     Texts are padded to the longest of the batch.
     """

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from accelerate.state import AcceleratorState
 from datasets import DatasetDict
 
 from hfcls.data.corpora import CORPORA
@@ -41,6 +42,8 @@ class Clock(transformers.TrainerCallback):
         self.times = []
 
     def on_step_end(self, args, state, control, **kwargs):
+        if torch.cuda.is_available() and state.global_step in (WARM_UP, state.max_steps):
+            torch.cuda.synchronize()
         self.times.append(time.perf_counter())
 
     def samples_per_second(self, batch_size):
@@ -135,6 +138,8 @@ def main():
     measured = {run.__name__: [] for run in (usual, hfcls, bare)}
     for _ in range(options.repeats):
         for run in (usual, hfcls, bare):
+            # Trainer's precision would be that of the first one in the process. Private in accelerate, read in 1.15.
+            AcceleratorState._reset_state()
             measured[run.__name__].append(run())
     print(
         f"\nBERT {options.size}, batch {options.batch_size}, {torch.get_num_threads()} threads,",
