@@ -1,6 +1,7 @@
 """The corpus of dataset cards, and the models that are trained on it."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hfcls.cards.sentence_embedder import SentenceEmbedder
 from hfcls.cards.statistics import count_features, fit_bag, fit_prior, fit_table, number_statistics
 from hfcls.data.corpora import CORPORA
 from hfcls.errors import InputError
-from hfcls.inference.load_report import log_differences
+from hfcls.inference.load_report import log_differences, not_noted
 from hfcls.inference.loading import loading_errors, num_positions, register_models, with_padding
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.card_features import LSA, PAIR, CardFeatureExtractor, pad
@@ -62,11 +63,12 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
     if _is_ngram_linear(arguments):
         setup = baselines.build(_baseline(arguments), training_args, corpus)
         return replace(setup, test_metrics=CardMetrics(setup.corpus.splits["test"]))
+    loading_notes = []
     if arguments.evaluate_only is not None:
         processor, model = load_card_model(arguments.evaluate_only, trust_remote_code=arguments.trust_remote_code)
         corpus, encoder = align_labels(corpus, model), None
     else:
-        processor, encoder = _processor(arguments, training_args, corpus)
+        processor, encoder = _processor(arguments, training_args, corpus, loading_notes.append)
         model = None
     with training_args.main_process_first(desc="embedding"):
         similar = all_similarities(corpus.splits, processor)
@@ -83,6 +85,7 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
         arguments.evaluate_only or _name(arguments),
         base_model=arguments.model_name_or_path,
         pipeline_task=TASK,
+        loading=loading_notes,
         test_metrics=CardMetrics(corpus.splits["test"], model.config.coarse_of, model.config.coarse_labels),
         classify=functools.partial(classify, trust_remote_code=arguments.trust_remote_code),
         floor=ngram_floor(arguments, model),
@@ -90,9 +93,9 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
 
 
 def _processor(
-    arguments: CardArguments, training_args: TrainingArguments, corpus: Corpus
+    arguments: CardArguments, training_args: TrainingArguments, corpus: Corpus, note: Callable[[str], None]
 ) -> tuple[CardProcessor, PreTrainedModel | None]:
-    """What reads the cards, and the transformer that reads their text, if one does.
+    """What reads the cards, and the transformer that reads their text, if one does; `note` takes a line on its weights.
 
     Raises:
         InputError: a model cannot be loaded, or does not fit.
@@ -102,7 +105,7 @@ def _processor(
         tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=arguments.max_length)
         encoder = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.target.names, arguments.max_length).bert
     elif arguments.model_name_or_path is not None:
-        tokenizer, encoder = _pretrained_encoder(arguments.model_name_or_path, arguments.max_length)
+        tokenizer, encoder = _pretrained_encoder(arguments.model_name_or_path, arguments.max_length, note)
     if arguments.similarities and arguments.embedding_model != LSA:
         embedder = SentenceEmbedder(
             arguments.embedding_model,
@@ -115,13 +118,13 @@ def _processor(
     return CardProcessor(CardFeatureExtractor(), tokenizer, embedder), encoder
 
 
-def _pretrained_encoder(name_or_path: str, max_length: int):
+def _pretrained_encoder(name_or_path: str, max_length: int, note: Callable[[str], None] = not_noted):
     with loading_errors(name_or_path):
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
         encoder, loading = AutoModel.from_pretrained(
             name_or_path, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
         )
-    log_differences(name_or_path, encoder, loading)
+    log_differences(name_or_path, encoder, loading, note)
     config = encoder.config
     if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
         raise InputError(f"{name_or_path}: is a {config.model_type}, no encoder of texts; give one such as BERT")

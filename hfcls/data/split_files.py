@@ -1,11 +1,13 @@
 """The files of the splits: a file, a folder with files a split, or a data set of the Hub that was downloaded or saved.
 
-This file needs the standard library only.
+This file needs the standard library, and `files.py` beside it.
 """
 
 import json
 import os
 import re
+
+from .files import regular
 
 __all__ = ["FORMATS", "SPLITS", "SPLIT_OF", "file_format", "files_by_split", "find_files"]
 
@@ -67,7 +69,7 @@ def files_by_split(path: str) -> dict[str, list[str]]:
             raise ValueError(f"{path}: what is in it must show in its name: {', '.join(FORMATS)}")
         return {"train": [path]}
     try:
-        os.listdir(path)
+        os.listdir(regular(path))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}; give a file or a folder with a file a split") from None
     if os.path.isfile(os.path.join(path, _SAVED)):

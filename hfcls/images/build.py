@@ -20,12 +20,12 @@ def build(arguments: ImageArguments, training_args: TrainingArguments, corpus: C
     Raises:
         InputError: the model cannot be loaded or does not fit the corpus.
     """
-    name = arguments.evaluate_only or arguments.model_name_or_path
+    name, loading = arguments.evaluate_only or arguments.model_name_or_path, []
     if arguments.evaluate_only is not None:
         processor, model = load_image_classifier(name)
         corpus = align_labels(corpus, model)
     elif name is not None:
-        processor, model = load_image_classifier(name, corpus.target.names)
+        processor, model = load_image_classifier(name, corpus.target.names, loading.append)
     else:
         names = corpus.target.names
         config = ImageCNNConfig(id2label=dict(enumerate(names)), label2id={name: i for i, name in enumerate(names)})
@@ -46,5 +46,6 @@ def build(arguments: ImageArguments, training_args: TrainingArguments, corpus: C
         name or "MNIST CNN",
         base_model=arguments.model_name_or_path,
         pipeline_task=TASK,
+        loading=loading,
         classify=classify_images,
     )

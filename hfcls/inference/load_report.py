@@ -1,7 +1,7 @@
 """What a model took of a checkpoint, in one line instead of the tables and bars of transformers."""
 
 import logging
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 
 from transformers import PreTrainedModel
@@ -24,16 +24,25 @@ def quiet_loading() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def log_differences(name: str, model: PreTrainedModel, loading: dict[str, Set]) -> None:
+def not_noted(line: str) -> None:
+    """Takes a note that is only to be logged."""
+
+
+def log_differences(
+    name: str, model: PreTrainedModel, loading: dict[str, Set], note: Callable[[str], None] = not_noted
+) -> None:
     """One line if the checkpoint `name` lacked weights of `model` or had others: "new: classifier; unused: cls".
 
-    `loading` is what `from_pretrained(output_loading_info=True)` returns beside the model.
+    Args:
+        loading: what `from_pretrained(output_loading_info=True)` returns beside the model.
+        note: takes the line, for the record of a run.
     """
     kept = model.state_dict().keys() - loading["missing_keys"]
     found = {"new": loading["missing_keys"], "unused": loading["unexpected_keys"]}
     parts = [f"{what}: {', '.join(modules(names, kept))}" for what, names in found.items() if names]
     if parts:
         logger.info("%s: %s", name, "; ".join(parts))
+        note("; ".join(parts))
 
 
 def modules(names: Set[str], kept: Set[str]) -> list[str]:

@@ -10,7 +10,7 @@ import logging
 import pickle
 import pkgutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -32,7 +32,7 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 import hfcls.models
 from hfcls.errors import InputError
-from hfcls.inference.load_report import log_differences, quiet_loading
+from hfcls.inference.load_report import log_differences, not_noted, quiet_loading
 from hfcls.models.jieba_tokenizer import JiebaTokenizer
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def tokenizer_class(name_or_path: str) -> type:
 
 
 def load_text_classifier(
-    name_or_path: str, labels: list[str] | None = None
+    name_or_path: str, labels: list[str] | None = None, note: Callable[[str], None] = not_noted
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """Tokenizer and classifier of texts, of a Hub name or a folder.
 
@@ -65,6 +65,7 @@ def load_text_classifier(
         name_or_path: of the Hub, or a folder.
         labels: a new classifier of them is made, with a head from random weights unless the saved one is of the very
             same classes; None for the classifier that was saved.
+        note: takes what there is to be said of the weights that a new classifier took, a line each.
 
     Raises:
         InputError: as `loading_errors`; or it has no trained head where `labels` is None.
@@ -72,7 +73,7 @@ def load_text_classifier(
     with loading_errors(name_or_path):
         tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path, trust_remote_code=False)
         tokenizer = with_padding(tokenizer, name_or_path)
-        model = load_model(AutoModelForSequenceClassification, name_or_path, labels)
+        model = load_model(AutoModelForSequenceClassification, name_or_path, labels, note)
         if model.config.get_text_config().pad_token_id is None:
             # A decoder classifies by the last token of a text, which it knows by this.
             model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
@@ -101,13 +102,13 @@ def with_padding(tokenizer: PreTrainedTokenizerBase, name_or_path: str) -> PreTr
 
 
 def load_image_classifier(
-    name_or_path: str, labels: list[str] | None = None
+    name_or_path: str, labels: list[str] | None = None, note: Callable[[str], None] = not_noted
 ) -> tuple[BaseImageProcessor, PreTrainedModel]:
     """Image processor and classifier of pictures; arguments and errors are those of `load_text_classifier`."""
     with loading_errors(name_or_path):
         # Pillow's: torchvision is no dependency.
         processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
-        return processor, load_model(AutoModelForImageClassification, name_or_path, labels)
+        return processor, load_model(AutoModelForImageClassification, name_or_path, labels, note)
 
 
 def load_chinese_clip(name_or_path: str) -> tuple[ChineseCLIPProcessor, ChineseCLIPModel]:
@@ -196,8 +197,13 @@ def check_whole(name_or_path: str, missing: set[str], kind: str = "trained class
         raise InputError(f"{name_or_path}: is no {kind}, {names} are missing: {remedy}")
 
 
-def load_model(auto_class: type, name_or_path: str, labels: list[str] | None = None) -> PreTrainedModel:
-    """The classifier that was saved, or one of `labels` on top of the saved weights.
+def load_model(
+    auto_class: type,
+    name_or_path: str,
+    labels: list[str] | None = None,
+    note: Callable[[str], None] = not_noted,
+) -> PreTrainedModel:
+    """The classifier that was saved, or one of `labels` on top of the saved weights, of which `note` takes what to say.
 
     Its weights are float32 in whatever they were saved: Adam's steps are too small for a half, and end in NaN.
 
@@ -224,14 +230,16 @@ def load_model(auto_class: type, name_or_path: str, labels: list[str] | None = N
     if labels is None:
         check_whole(name_or_path, loading["missing_keys"])
         return model
-    log_differences(name_or_path, model, loading)
+    log_differences(name_or_path, model, loading, note)
     if saved_labels != labels and not head & (loading["missing_keys"] | mismatched):
         # As many classes, but others: transformers keeps the head and puts the new names on it.
         fresh = type(model)(config).state_dict()
         model.load_state_dict({name: fresh[name] for name in head}, strict=False)
         mismatched = head
     if mismatched:
-        logger.info("%s: its head is of other classes, the new one starts from random weights", name_or_path)
+        line = "its head is of other classes, the new one starts from random weights"
+        logger.info("%s: %s", name_or_path, line)
+        note(line)
     return model
 
 

@@ -28,12 +28,14 @@ class Model:
         architecture: the name of its class.
         base_model: the Hub name or folder of the pretrained weights; None for random ones.
         parameters: their number.
+        loading: what was new or left over where weights of the base model were taken, one line each.
     """
 
     name: str
     architecture: str
     base_model: str | None
     parameters: int
+    loading: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

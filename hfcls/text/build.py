@@ -1,6 +1,7 @@
 """Pretrained text models, and the same architectures from random weights."""
 
 import logging
+from collections.abc import Sequence
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
@@ -40,12 +41,13 @@ def build(
         floor = ngram_floor(arguments, model)
         return text_setup(corpus, tokenizer, rows, collator, truncation, model, name, floor=floor)
     name = arguments.model_name_or_path or default
-    tokenizer, model = load_text_classifier(name, corpus.target.names)
+    loading = []
+    tokenizer, model = load_text_classifier(name, corpus.target.names, loading.append)
     _log_fine_tuning(model, training_args)
     rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
     floor = ngram_floor(arguments, model)
     collator = build_collator(arguments, training_args, tokenizer, rows, model)
-    return text_setup(corpus, tokenizer, rows, collator, truncation, model, name, base_model=name, floor=floor)
+    return text_setup(corpus, tokenizer, rows, collator, truncation, model, name, name, loading, floor)
 
 
 def _log_fine_tuning(model: PreTrainedModel, training_args: TrainingArguments) -> None:
@@ -101,6 +103,7 @@ def text_setup(
     model: PreTrainedModel,
     name: str,
     base_model: str | None = None,
+    loading: Sequence[str] = (),
     floor: MeasureFloor | None = None,
 ) -> ClassifierSetup:
     """What is trained on what, the rule that cut the rows noted in the config of `model` and in a copy of `tokenizer`:
@@ -121,5 +124,6 @@ def text_setup(
         model,
         name,
         base_model=base_model,
+        loading=list(loading),
         floor=floor,
     )

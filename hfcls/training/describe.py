@@ -59,6 +59,7 @@ def describe_run(
             architecture=type(setup.model).__name__,
             base_model=setup.base_model,
             parameters=setup.model.num_parameters(),
+            loading=setup.loading,
         ),
         language=setup.corpus.language,
         labels=target.names,

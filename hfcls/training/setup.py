@@ -123,6 +123,7 @@ class Setup(ABC):
         model_name: for people, "BERT mini, from scratch".
         base_model: the Hub name or folder of the pretrained weights, if any.
         pipeline_task: the name of the pipeline that uses the model, which the Hub calls its pipeline tag.
+        loading: what was new or left over where weights of `base_model` were taken, one line each.
     """
 
     corpus: Corpus
@@ -133,6 +134,7 @@ class Setup(ABC):
     model_name: str
     base_model: str | None = None
     pipeline_task: str = "text-classification"
+    loading: list[str] = field(default_factory=list)
 
     @property
     def target(self) -> Target:

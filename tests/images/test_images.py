@@ -248,6 +248,9 @@ def test_models_of_transformers(vision_model, tmp_path, monkeypatch):
     assert results["test_accuracy"] > 0.8
     about = json.loads((tmp_path / "out" / "run.json").read_text())
     assert about["data"]["name"] == "pictures" and about["labels"] == ["green", "red"]
+    line = "its head is of other classes, the new one starts from random weights"
+    assert about["model"]["loading"] == [line]
+    assert f"Of the weights of the base model: {line}." in (tmp_path / "out" / "report.html").read_text()
     (answer,) = pipeline("image-classification", model=str(tmp_path / "out"))(Image.new("RGB", (9, 9), "red"), top_k=1)
     assert answer["label"] == "red"
     measured = run(

@@ -80,7 +80,9 @@ def test_a_chinese_clip_in_halves(tmp_path, tokenizer):
 def test_what_a_checkpoint_lacked_and_had_is_said_in_one_line(tmp_path, tokenizer, caplog, capsys):
     caplog.set_level("INFO")
     name = saved(tmp_path, tokenizer, BertForMaskedLM)
-    load_text_classifier(name, ["a", "b", "c"])
+    noted = []
+    load_text_classifier(name, ["a", "b", "c"], noted.append)
+    assert noted == ["new: bert.pooler, classifier; unused: cls"]
     assert [record.message for record in caplog.records] == [f"{name}: new: bert.pooler, classifier; unused: cls"]
     printed = capsys.readouterr()
     assert "LOAD REPORT" not in printed.err + printed.out and "Loading weights" not in printed.err

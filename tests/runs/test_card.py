@@ -357,3 +357,9 @@ def test_the_hub_accepts_it(hub, tmp_path, monkeypatch):  # noqa: F811
 def test_the_loopback_hub_refuses_broken_metadata(metadata, problem):
     (error,), _ = card_problems(f"---\n{metadata}\n---\n# x\n")
     assert re.search(problem, error)
+
+
+def test_what_was_taken_of_the_base_model_is_said(card):
+    line = "new: classifier; unused: cls_*"
+    _, text = card(run={"model.base_model": "lab/base", "model.loading": [line]})
+    assert "Of the weights of the base model: new: classifier; unused: cls\\_\\*." in text
