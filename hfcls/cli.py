@@ -12,6 +12,7 @@ from hfcls.errors import InputError, one_line_errors
 from hfcls.inference.explain.command import add_explain
 from hfcls.inference.export.command import add_export
 from hfcls.project.command import add_new, add_recipes
+from hfcls.inference.serve.command import add_serve
 from hfcls.terminal import print_lines, printable, shortened
 
 SWEEP_FLAGS = """
@@ -83,6 +84,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         _add_predict,
         add_explain,
         add_export,
+        add_serve,
         _add_push,
         _add_sweep,
         _add_compare,
