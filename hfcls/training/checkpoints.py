@@ -7,6 +7,9 @@ import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
+
+from safetensors import SafetensorError
 
 from hfcls.errors import InputError
 from hfcls.terminal import print_lines
@@ -161,6 +164,25 @@ def trainer_state(checkpoint: Path) -> dict:
         return json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+@contextmanager
+def unreadable_said(checkpoint: str | None):
+    """Turns what torch raises where a file of `checkpoint` is torn, or a pickle with code, into one line.
+
+    Raises:
+        InputError: there is such a file; code is not run.
+    """
+    try:
+        yield
+    except (UnpicklingError, EOFError, SafetensorError, RuntimeError) as error:
+        of_training = type(error) is RuntimeError and not str(error).startswith("PytorchStreamReader")
+        if checkpoint is None or of_training:
+            raise
+        raise InputError(
+            f"{checkpoint}: one of its files is torn, or holds code, which is not run: remove it and go on "
+            "from the one before, or start anew with another --output_dir"
+        ) from error
 
 
 @contextmanager

@@ -58,7 +58,8 @@ class ClassifierTrainer(transformers.Trainer):
         if buckets:
             order, batch_size = list(self._get_train_sampler()), self.args.train_batch_size
             logger.info(describe_padding(self.train_dataset.lengths, order, batch_size, buckets))
-        output = super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
+        with checkpoints.unreadable_said(resume_from_checkpoint):
+            output = super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
         if self.training_is_over:
             self.state.num_train_epochs = checkpoints.trainer_state(Path(resume_from_checkpoint))["num_train_epochs"]
         return output._replace(training_loss=output.metrics["train_loss"])

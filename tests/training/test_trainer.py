@@ -1,10 +1,14 @@
 """What the Trainer of the house changes, and that transformers still asks for it."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import torch
 import transformers
 
+from hfcls.errors import InputError
 from hfcls.training.sampling import LengthGroupedSampler
 from tests import worker
 
@@ -54,3 +58,30 @@ def test_every_training_has_a_schedule_of_its_own(trainer):
     first, second = trainer.create_scheduler(8), trainer.create_scheduler(8)
     assert first is not second and trainer.lr_scheduler is second
     assert first.step_size == 2 * 2  # two epochs of 16 rows, eight in a step
+
+
+class Code:
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+def test_a_checkpoint_with_code_in_it_or_torn_is_one_line(tmp_path):
+    flags = "--per_device_train_batch_size 4 --max_steps 2 --save_strategy steps --save_steps 1 --eval_strategy no"
+    trainer, _ = worker.build(tmp_path / "out", [*flags.split(), "--bf16", "False"], dropout=0.0, train_rows=16)
+    trainer.train()
+    whole, ran = tmp_path / "out" / "checkpoint-1", tmp_path / "ran"
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors"):
+        for what in ("code", "torn"):
+            harmed = tmp_path / f"{what} in {name}" / "checkpoint-1"
+            shutil.copytree(whole, harmed)
+            if what == "code":
+                torch.save(Code(ran), harmed / name)
+            else:
+                (harmed / name).write_bytes((whole / name).read_bytes()[:100])
+            with pytest.raises(InputError, match=f"{what} in {name}/checkpoint-1: one of its files is torn, or holds"):
+                trainer.train(resume_from_checkpoint=str(harmed))
+            assert not ran.exists()
+    trainer.train(resume_from_checkpoint=str(whole))
