@@ -9,6 +9,7 @@ import sys
 
 from hfcls.audit.command import add_check
 from hfcls.errors import InputError, one_line_errors
+from hfcls.inference.bulk.command import add_bulk_flags, predict_in_bulk
 from hfcls.inference.explain.command import add_explain
 from hfcls.inference.export.command import add_export
 from hfcls.project.command import add_new, add_recipes
@@ -118,6 +119,7 @@ def _add_predict(verbs) -> None:
     parser.add_argument("--all_probabilities", action="store_true", help="a column for each class as well")
     parser.add_argument("--excel", action="store_true", help="begin the CSV file so that Excel reads it as UTF-8")
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
+    add_bulk_flags(parser)
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -131,6 +133,8 @@ def _predict(options: argparse.Namespace) -> int:
         raise InputError("--output -: answers go to a file, with which a run that was killed can go on")
     if options.batch_size < 1:
         raise InputError(f"--batch_size {options.batch_size}: give at least 1")
+    if options.engine is not None:
+        return predict_in_bulk(options)
 
     # What is wrong with the file is said before the model is loaded.
     from hfcls.inference.text_files import TextFile

@@ -1,0 +1,115 @@
+"""`hfcls predict --engine`: its flags, and what it does. What it needs is imported when it is called."""
+
+import argparse
+import sys
+
+from hfcls.errors import InputError
+from hfcls.terminal import print_lines
+
+ENGINES = ("local", "ray", "spark")
+
+
+def add_bulk_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what only the prediction of many files needs."""
+    group = parser.add_argument_group("many files: --input FOLDER_OR_PATTERN --output FOLDER --engine …")
+    group.add_argument(
+        "--engine", choices=ENGINES, help="where each file becomes a Parquet file of answers: here, on Ray or on Spark"
+    )
+    group.add_argument("--workers", metavar="MIN:MAX", default="1", help="of ray and spark; a number, or a span [1]")
+    group.add_argument("--cpus_per_worker", type=int, default=1, help="that a worker computes with [1]")
+    group.add_argument("--gpus_per_worker", type=float, default=0, help="of a worker of ray [0]")
+    group.add_argument("--address", help="of a cluster of ray or spark [one in this process]")
+    group.add_argument("--max_bad_rows", type=int, default=0, help="rows that cannot be read and are left out [0]")
+
+
+def predict_in_bulk(options: argparse.Namespace) -> int:
+    """Classifies every file of --input that has no answers yet.
+
+    Raises:
+        InputError: files are left without answers; the message says how many, and why the first of them.
+    """
+    from tqdm import tqdm
+
+    from hfcls.inference.bulk.job import begin, find_fragments
+    from hfcls.inference.bulk.storage import exists
+
+    if options.input is None or options.output is None:
+        raise InputError("--engine goes with --input FOLDER_OR_PATTERN and --output FOLDER")
+    workers, job = _workers(options.workers), _job(options)
+    fragments = find_fragments(options.input, options.output)
+    begin(job, options.output)
+    missing = [one for one in fragments if not exists(one.output)]
+    if len(missing) < len(fragments):
+        print_lines(f"{len(fragments) - len(missing):,} of {len(fragments):,} files have answers", file=sys.stderr)
+    rows, bad_rows, failed = 0, 0, []
+    with tqdm(total=len(missing), unit="file", disable=None) as bar:
+        for done in _classify(options, job, missing, workers):
+            rows, bad_rows = rows + done.rows, bad_rows + done.bad_rows
+            failed += [done.error] if done.error is not None else []
+            for note in done.notes:
+                print_lines(note, file=sys.stderr)
+            bar.update()
+            bar.set_postfix_str(f"{rows:,} rows")
+            if bad_rows > options.max_bad_rows:
+                raise InputError(f"{bad_rows:,} rows cannot be read, more than --max_bad_rows: see *.bad.jsonl")
+    if failed:
+        more = f" (and {len(failed) - 1:,} more files)" if len(failed) > 1 else ""
+        raise InputError(f"{failed[0]}{more}; all others have answers, the same command does what is missing")
+    left_out = f", {bad_rows:,} bad rows in *.bad.jsonl" if bad_rows else ""
+    print_lines(f"{options.output}: {rows:,} rows of {len(missing):,} files{left_out}")
+    return 0
+
+
+def _job(options: argparse.Namespace):
+    from hfcls.inference.bulk.job import Job
+
+    if options.max_bad_rows < 0 or options.cpus_per_worker < 1 or options.gpus_per_worker < 0:
+        raise InputError("--max_bad_rows, --cpus_per_worker and --gpus_per_worker: give numbers that can be had")
+    import torch
+
+    threads = torch.get_num_threads() if options.engine == "local" else options.cpus_per_worker
+    return Job(
+        model=options.model,
+        text_column=options.text_column,
+        text_pair_column=options.text_pair_column,
+        encoding=options.encoding,
+        batch_size=options.batch_size,
+        all_probabilities=options.all_probabilities,
+        max_bad_rows=options.max_bad_rows,
+        trust_remote_code=options.trust_remote_code,
+        threads=threads,
+    )
+
+
+def _workers(span: str) -> tuple[int, int]:
+    fewest, _, most = span.partition(":")
+    most = most or fewest
+    if not (fewest.isdecimal() and most.isdecimal() and 1 <= int(fewest) <= int(most)):
+        raise InputError(f"--workers {span}: give a number, or the fewest and the most as MIN:MAX")
+    return int(fewest), int(most)
+
+
+def _classify(options: argparse.Namespace, job, fragments: list, workers: tuple[int, int]):
+    """The iterator of what becomes of each fragment, by the engine that was asked for."""
+    if not fragments:
+        return iter(())
+    if options.engine == "ray":
+        from hfcls.inference.bulk.on_ray import classify_on_ray
+
+        return classify_on_ray(
+            job,
+            fragments,
+            address=options.address,
+            workers=workers,
+            cpus=options.cpus_per_worker,
+            gpus=options.gpus_per_worker,
+        )
+    if options.engine == "spark":
+        from hfcls.inference.bulk.on_spark import classify_on_spark
+
+        return classify_on_spark(
+            job, fragments, address=options.address, workers=workers[1], cpus=options.cpus_per_worker
+        )
+    from hfcls.inference.bulk.local import classify_locally
+
+    return classify_locally(job, fragments)

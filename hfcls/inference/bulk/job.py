@@ -1,0 +1,108 @@
+"""What is to be classified, and how: what a worker has to know."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hfcls.data.files import digest
+from hfcls.errors import InputError
+from hfcls.inference.bulk.storage import exists, file_system, find_files, is_remote, local_copy, written_whole
+
+NAME = "job.json"
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A file of texts, and the Parquet file that its answers go to."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """How the fragments of one output folder are classified.
+
+    Attributes:
+        model: a folder of this machine, the same on all workers, or a Hub name.
+        text_column, text_pair_column: of the texts, and of second texts.
+        encoding: of text files; None: UTF-8, or GB18030.
+        batch_size: most texts of a batch.
+        all_probabilities: a column for each class as well.
+        max_bad_rows: rows that cannot be read and may be left out, of all fragments together.
+        trust_remote_code: run code that the model brings.
+        threads: that a worker computes with.
+    """
+
+    model: str
+    text_column: str = "text"
+    text_pair_column: str | None = None
+    encoding: str | None = None
+    batch_size: int = 64
+    all_probabilities: bool = False
+    max_bad_rows: int = 0
+    trust_remote_code: bool = False
+    threads: int = 1
+
+    @property
+    def columns(self) -> list[str]:
+        """Of the texts, and of second texts if there are such."""
+        return [self.text_column] + ([] if self.text_pair_column is None else [self.text_pair_column])
+
+    @property
+    def answers(self) -> dict[str, object]:
+        """What the answers follow from."""
+        weights = Path(self.model, "model.safetensors")
+        settings = asdict(self)
+        for name in ("batch_size", "max_bad_rows", "trust_remote_code", "threads"):
+            del settings[name]
+        return settings | {"weights": digest(str(weights)).hex() if weights.is_file() else None}
+
+
+def find_fragments(inputs: str, output: str) -> list[Fragment]:
+    """The files that `inputs` names, each with a file of its own under `output`, called as it is.
+
+    Raises:
+        InputError: there is no file, or one is of a format that is not read.
+    """
+    files = find_files(inputs)
+    root = os.path.commonpath([os.path.dirname(path) for path in files]) if not is_remote(files[0]) else None
+    if root is None:
+        root = os.path.commonprefix([os.path.dirname(path) + "/" for path in files]).rpartition("/")[0]
+    fragments = []
+    for path in files:
+        name = path[len(root) :].lstrip("/" + os.sep)
+        name = name if name.endswith(".parquet") else f"{name}.parquet"
+        fragments.append(Fragment(path, f"{output.rstrip('/')}/{name}"))
+    return fragments
+
+
+def begin(job: Job, output: str) -> None:
+    """Notes the job in its output folder.
+
+    Raises:
+        InputError: the folder holds answers of another job, or cannot be written.
+    """
+    path = f"{output.rstrip('/')}/{NAME}"
+    content = json.dumps(job.answers, ensure_ascii=False, indent=2) + "\n"
+    try:
+        if exists(path):
+            with local_copy(path) as copy:
+                earlier = Path(copy).read_text(encoding="utf-8")
+            if earlier != content:
+                raise InputError(f"{output}: holds the answers of another job ({path}): give another --output")
+            return
+        if _holds_files(output):
+            raise InputError(f"{output}: holds files of another origin: give an empty or new folder as --output")
+        with written_whole(path) as part:
+            Path(part).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{output}: {error.strerror or error}") from error
+
+
+def _holds_files(output: str) -> bool:
+    if is_remote(output):
+        system, name = file_system(output)
+        return system.exists(name) and bool(system.find(name))
+    return os.path.exists(output) and (not os.path.isdir(output) or bool(os.listdir(output)))

@@ -1,0 +1,117 @@
+"""Bulk prediction on this machine: local, Ray and Spark on the same generated headlines, and what a kill costs.
+
+    python tests/benchmarks/bulk.py outputs/thucnews_rnn --headlines thucnews_titles/train.txt --rows 1000000
+    python tests/benchmarks/bulk.py outputs/thucnews_rnn --headlines thucnews_titles/train.txt --rows 100000 --kill
+
+For each engine: seconds of the whole command, the peak memory of the process that was started and of its largest child,
+and whether the answers equal those of `local` byte for byte. `--kill`: a Ray actor is killed, then the driver; the same
+command again has to end in the same files.
+"""
+
+import argparse
+import hashlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pyarrow
+import pyarrow.parquet
+
+
+def write_headlines(source: Path, folder: Path, rows: int, files: int) -> None:
+    """Headlines of which each half is that of another one, `rows` in `files` Parquet files."""
+    titles = [line.rpartition("\t")[0] for line in source.read_text(encoding="utf-8").splitlines()]
+    draws = random.Random(0)
+    folder.mkdir(parents=True)
+    for number in range(files):
+        texts = []
+        for _ in range(rows // files):
+            first, second = draws.choice(titles), draws.choice(titles)
+            texts.append(first[: len(first) // 2] + second[len(second) // 2 :])
+        table = pyarrow.table({"id": range(number * len(texts), (number + 1) * len(texts)), "text": texts})
+        pyarrow.parquet.write_table(table, folder / f"part-{number:05}.parquet")
+
+
+def command(model: str, folder: Path, output: Path, engine: str, workers: int) -> list[str]:
+    words = ["-m", "hfcls.cli", "predict", model, "--input", str(folder), "--output", str(output), "--engine", engine]
+    return [sys.executable, *words, "--workers", str(workers)]
+
+
+def measure(words: list[str]) -> tuple[float, float, float]:
+    """Seconds, and the peak memory in MB of the process and of the largest of its children."""
+    began, peak, largest = time.monotonic(), 0, 0
+    process = psutil.Popen(words, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        try:
+            peak = max(peak, process.memory_info().rss)
+            largest = max([largest, *(child.memory_info().rss for child in process.children(recursive=True))])
+        except psutil.NoSuchProcess:
+            continue
+        time.sleep(0.5)
+    if process.returncode:
+        sys.exit(f"{' '.join(words)}: exit code {process.returncode}")
+    return time.monotonic() - began, peak / 1e6, largest / 1e6
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.parquet"))}
+
+
+def interrupt(words: list[str], output: Path) -> None:
+    """Starts the command, kills one of its actors as soon as there are answers, and the driver after some more."""
+    driver = psutil.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for files, victim in ((1, "actor"), (3, "driver")):
+        while len(list(output.glob("*.parquet"))) < files:
+            time.sleep(0.1)
+        if victim == "actor":
+            actors = [one for one in driver.children(recursive=True) if "ray::" in " ".join(one.cmdline()[:1])]
+            actors[0].send_signal(signal.SIGKILL)
+        else:
+            driver.send_signal(signal.SIGKILL)
+        print(f"killed the {victim} after {len(list(output.glob('*.parquet')))} files")
+    driver.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--headlines", type=Path, required=True)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--files", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--engines", default="local,ray,spark")
+    parser.add_argument("--kill", action="store_true")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bulk-"))
+    try:
+        write_headlines(options.headlines, folder / "in", options.rows, options.files)
+        print(
+            "| engine | seconds | rows/s | driver MB | largest child MB | equals local |\n|---|---:|---:|---:|---:|---|"
+        )
+        for engine in options.engines.split(","):
+            words = command(options.model, folder / "in", folder / engine, engine, options.workers)
+            seconds, driver, child = measure(words)
+            equal = digests(folder / engine) == digests(folder / "local")
+            print(
+                f"| {engine} | {seconds:.1f} | {options.rows / seconds:,.0f} | {driver:,.0f} | {child:,.0f} | {equal} |"
+            )
+        if options.kill:
+            words = command(options.model, folder / "in", folder / "killed", "ray", options.workers)
+            interrupt(words, folder / "killed")
+            measure(words)
+            print(
+                "after the kills the files are",
+                "equal" if digests(folder / "killed") == digests(folder / "local") else "OTHERS",
+            )
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Many files classified at once: by every engine the same, each row once, nothing lost in silence."""
+
+import json
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import fsspec
+import pandas
+import pyarrow.parquet
+import pytest
+
+from hfcls.cli import main
+from hfcls.inference.bulk.job import find_fragments
+from hfcls.inference.classifier import Classifier
+
+MODELS = Path(__file__).parents[2] / "saved_models"
+MODEL = str(MODELS / "bert")
+TEXTS = ["明湖保险推出新型分红险", "流浪狗守候医院门口", "股市", "", "THE iPhone 4S 售价 $199", "球队赢得冠军" * 99]
+
+
+def predict(*words, code: int = 0) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", *map(str, words)])
+    assert ended.value.code == code
+
+
+def write_files(folder: Path) -> None:
+    """Texts of six rows in each format, with a column besides."""
+    table = pandas.DataFrame({"id": range(len(TEXTS)), "text": TEXTS})
+    (folder / "deeper").mkdir(parents=True)
+    table.to_parquet(folder / "part-0.parquet")
+    table[::-1].to_csv(folder / "part-1.csv", index=False)
+    table.to_csv(folder / "part-2.csv.gz", index=False)
+    table.to_json(folder / "deeper" / "part-3.jsonl", orient="records", lines=True, force_ascii=False)
+    (folder / ".hidden.csv").write_text("no text\n", encoding="utf-8")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def files(tmp_path):
+    write_files(tmp_path / "in")
+    return tmp_path / "in"
+
+
+def test_answers_are_those_of_the_classifier(files, tmp_path, capsys):
+    out = tmp_path / "out"
+    predict(MODEL, "--input", files, "--output", out, "--engine", "local", "--all_probabilities")
+    assert "24 rows of 4 files" in capsys.readouterr().out
+    assert sorted(contents(out)) == [
+        *("deeper/part-3.jsonl.parquet", "job.json", "part-0.parquet", "part-1.csv.parquet", "part-2.csv.gz.parquet")
+    ]
+    classifier = Classifier(MODEL)
+    answers = pandas.read_parquet(out / "part-0.parquet")
+    assert answers["id"].tolist() == list(range(len(TEXTS))) and answers["text"].tolist() == TEXTS
+    expected = classifier(pandas.DataFrame({"text": TEXTS}))
+    assert answers["prediction"].tolist() == expected["prediction"].tolist()
+    assert answers["truncated"].tolist() == expected["truncated"].tolist()
+    assert answers["truncated"].tolist()[2::3] == [False, True]
+    assert answers["probability"].tolist() == pytest.approx(expected["probability"].tolist(), abs=1e-6)
+    assert answers[classifier.labels].to_numpy() == pytest.approx(classifier.probabilities(TEXTS), abs=1e-6)
+    backwards = pandas.read_parquet(out / "part-1.csv.parquet")
+    assert backwards["id"].tolist() == [str(number) for number in reversed(range(len(TEXTS)))]
+    assert backwards["prediction"].tolist() == answers["prediction"].tolist()[::-1]
+
+
+def test_several_labels_and_second_texts(tmp_path):
+    (tmp_path / "in").mkdir()
+    pandas.DataFrame({"text": TEXTS, "below": TEXTS[::-1]}).to_parquet(tmp_path / "in" / "a.parquet")
+    flags = ("--input", tmp_path / "in", "--engine", "local")
+    predict(MODELS / "ngram_linear_multi_label", *flags, "--output", tmp_path / "a")
+    answers = pandas.read_parquet(tmp_path / "a" / "a.parquet")
+    assert all(len(row.prediction) == len(row.probability) for row in answers.itertuples())
+    predict(MODELS / "bert_pair", *flags, "--text_pair_column", "below", "--output", tmp_path / "b")
+    expected = Classifier(MODELS / "bert_pair")(TEXTS, TEXTS[::-1])
+    answers = pandas.read_parquet(tmp_path / "b" / "a.parquet")
+    assert answers["prediction"].tolist() == [one.label for one in expected]
+
+
+def test_the_same_command_does_what_is_missing(files, tmp_path, capsys):
+    out, flags = tmp_path / "out", ("--engine", "local")
+    predict(MODEL, "--input", files, "--output", out, *flags)
+    whole = contents(out)
+    (out / "part-0.parquet").unlink()
+    (out / ".part-0.parquet.part").write_bytes(b"PAR1 torn")  # a kill left it
+    kept = (out / "part-1.csv.parquet").stat().st_mtime_ns
+    capsys.readouterr()
+    predict(MODEL, "--input", files, "--output", out, *flags)
+    said = capsys.readouterr()
+    assert "3 of 4 files have answers" in said.err and "6 rows of 1 files" in said.out
+    assert contents(out) == whole and (out / "part-1.csv.parquet").stat().st_mtime_ns == kept
+    predict(MODEL, "--input", files, "--output", out, *flags, "--all_probabilities", code=2)
+    predict(MODELS / "dpcnn", "--input", files, "--output", out, *flags, code=2)
+    assert contents(out) == whole and capsys.readouterr().err.count("answers of another job") == 2
+
+
+def test_bad_rows_are_told_and_kept_apart(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    lines = [{"text": "股市"}, {"text": ["a", "list"]}, {"text": "球队"}]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    (tmp_path / "in" / "a.jsonl").write_text(text, encoding="utf-8")
+    flags = ("--input", tmp_path / "in", "--output", tmp_path / "out", "--engine", "local")
+    predict(MODEL, *flags, code=2)
+    assert "a.jsonl:2: the text is ['a', 'list']" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "a.jsonl.parquet").exists()
+    predict(MODEL, *flags, "--max_bad_rows", 1)
+    assert "2 rows of 1 files, 1 bad rows" in capsys.readouterr().out
+    assert pandas.read_parquet(tmp_path / "out" / "a.jsonl.parquet")["text"].tolist() == ["股市", "球队"]
+    (bad,) = (tmp_path / "out" / "a.jsonl.bad.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(bad)["line"] == 2 and json.loads(bad)["file"].endswith("a.jsonl")
+
+
+def test_a_torn_file_is_named_and_the_others_are_done(files, tmp_path, capsys):
+    torn = files / "part-0.parquet"
+    torn.write_bytes(torn.read_bytes()[:-20])
+    predict(MODEL, "--input", files, "--output", tmp_path / "out", "--engine", "local", code=2)
+    said = capsys.readouterr().err
+    assert "part-0.parquet" in said and "all others have answers" in said
+    assert len(list((tmp_path / "out").rglob("*.parquet"))) == 3
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (("--input", "nowhere/*.csv"), "no such file"),
+        (("--workers", "3:2"), "--workers 3:2"),
+        (("--text_column", "title"), "no column title, only id, text"),
+        (("--input", "nothing://bucket/a.csv"), "nothing://bucket/a.csv: cannot be opened"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(flags, said, files, tmp_path, capsys):
+    flags = {"--input": str(files / "*.csv"), "--output": str(tmp_path / "out"), "--engine": "local"} | {
+        flags[0]: flags[1]
+    }
+    predict(MODEL, *[word for flag in flags.items() for word in flag], code=2)
+    assert said in capsys.readouterr().err
+
+
+def test_a_foreign_folder_is_left_alone(files, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine", encoding="utf-8")
+    predict(MODEL, "--input", files, "--output", tmp_path / "out", "--engine", "local", code=2)
+    assert "files of another origin" in capsys.readouterr().err
+
+
+def test_wherever_fsspec_reaches(files, tmp_path):
+    memory = fsspec.filesystem("memory")
+    memory.put(str(files), "/corpus", recursive=True)
+    try:
+        predict(MODEL, "--input", "memory://corpus/*.csv", "--output", "memory://answers", "--engine", "local")
+        with memory.open("/answers/part-1.csv.parquet") as file:
+            assert pyarrow.parquet.read_table(file)["text"].to_pylist() == TEXTS[::-1]
+        fragments = find_fragments("memory://corpus", "memory://answers/")
+        assert [one.output for one in fragments][0] == "memory://answers/deeper/part-3.jsonl.parquet"
+    finally:
+        memory.store.clear()
+
+
+ENGINES = [
+    pytest.param("ray", marks=pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")),
+    pytest.param(
+        "spark",
+        marks=pytest.mark.skipif(
+            find_spec("pyspark") is None or shutil.which("java") is None, reason="pyspark or Java is not installed"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_writes_the_same_files(engine, files, tmp_path):
+    predict(MODEL, "--input", files, "--output", tmp_path / "here", "--engine", "local")
+    predict(MODEL, "--input", files, "--output", tmp_path / "there", "--engine", engine, "--workers", 2)
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+def test_a_job_of_ray_of_ones_own():
+    import ray
+
+    ray.init(log_to_driver=False, include_dashboard=False)
+    try:
+        data = ray.data.from_items([{"id": row, "text": text} for row, text in enumerate(TEXTS)])
+        answers = data.map_batches(Classifier, fn_constructor_args=[MODEL], concurrency=1, batch_size=4).take_all()
+    finally:
+        ray.shutdown()
+    predicted = {row["id"]: row["prediction"] for row in answers}
+    assert [predicted[row] for row in range(len(TEXTS))] == [one.label for one in Classifier(MODEL)(TEXTS)]
+
+
+@pytest.mark.skipif(find_spec("pyspark") is None or shutil.which("java") is None, reason="pyspark or Java is missing")
+def test_a_job_of_spark_of_ones_own(monkeypatch):
+    from pyspark.sql import SparkSession
+
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", False).getOrCreate()
+    schema = "id long, text string, prediction string, probability double, truncated boolean"
+    try:
+        frame = session.createDataFrame(list(enumerate(TEXTS)), "id long, text string")
+        answers = frame.mapInPandas(lambda frames: map(Classifier(MODEL), frames), schema).collect()
+    finally:
+        session.stop()
+    predicted = {row["id"]: row["prediction"] for row in answers}
+    assert [predicted[row] for row in range(len(TEXTS))] == [one.label for one in Classifier(MODEL)(TEXTS)]
