@@ -12,8 +12,8 @@ from hfcls.errors import InputError, one_line_errors
 from hfcls.inference.bulk.command import add_bulk_flags, predict_in_bulk
 from hfcls.inference.explain.command import add_explain
 from hfcls.inference.export.command import add_export
-from hfcls.project.command import add_new, add_recipes
 from hfcls.inference.serve.command import add_serve
+from hfcls.project.command import add_new, add_recipes
 from hfcls.terminal import print_lines, printable, shortened
 
 SWEEP_FLAGS = """

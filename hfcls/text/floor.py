@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 METHOD = "a linear SVM on TF-IDF of single words and signs and of pairs of them (scikit-learn)"
 SHARE = 0.1  # of the time of a run that the floor may take unasked
 FREE_SECONDS = 1.0  # nor does anyone mind so short a time
-SAMPLE_CHARACTERS = 100_000  # on which is measured how long all of them will take
+SAMPLE_ROWS, SAMPLE_CHARACTERS = 5_000, 100_000  # on which is measured how long all of them will take
 
 # Thai and Lao, Burmese, Khmer, kana, Han: scripts that have no spaces between words, of which a letter is a token.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -117,16 +117,17 @@ def distances(texts: Sequence[str], labels: np.ndarray, asked: Sequence[str], nu
 def _expected_seconds(corpus: Corpus) -> float:
     """How long `measure` will take: as a sample of the training rows takes, in proportion to the characters of all.
 
-    0 where all are no more than such a sample.
+    0 where all are no more than such a sample, or that is blank. Test texts are taken to be as long as those of train.
     """
-    texts, labels = joined_texts(corpus.splits["train"]), corpus.target.labels_of(corpus.splits["train"])
+    train, num_test = corpus.splits["train"], len(corpus.splits["test"])
+    rows = np.random.default_rng(0).permutation(len(train))[:SAMPLE_ROWS]
+    sample = train.select(rows)
+    texts, labels = joined_texts(sample), corpus.target.labels_of(sample)
     lengths = np.array([len(text) for text in texts])
-    characters = lengths.sum() + sum(map(len, joined_texts(corpus.splits["test"])))
-    if characters <= SAMPLE_CHARACTERS:
+    characters = lengths.mean() * (len(train) + num_test)
+    few = 1 + int(np.searchsorted(lengths.cumsum(), SAMPLE_CHARACTERS))
+    if characters <= SAMPLE_CHARACTERS or not any(map(str.strip, texts[:few])):
         return 0.0
-    order = np.random.default_rng(0).permutation(len(texts))
-    rows = order[: 1 + np.searchsorted(lengths[order].cumsum(), SAMPLE_CHARACTERS)]
-    sample = [texts[row] for row in rows]
     begun = time.monotonic()
-    distances(sample, labels[rows], sample[:1], len(corpus.target.names))
-    return (time.monotonic() - begun) * characters / max(1, lengths[rows].sum())
+    distances(texts[:few], labels[:few], texts[:1], len(corpus.target.names))
+    return (time.monotonic() - begun) * characters / lengths[:few].sum()

@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,14 @@ def torn(content):
     return lambda path: path.write_bytes(content)
 
 
+def png_of_gigabytes() -> bytes:
+    """A megabyte of zeros in a kilobyte, under a header that promises 60,000 times 60,000 colours."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunks = [header, b"IDAT" + zlib.compress(bytes(2**20)), b"IEND"]
+    framed = [struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
 IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 HOSTILE = {
     "torn header": (IMAGES, torn(idx(pictures(50))[:9]), "torn within its header"),
@@ -196,6 +205,7 @@ HOSTILE = {
         lambda path: (Image.effect_noise((64, 64), 50).save(path), path.write_bytes(path.read_bytes()[:900])),
         "no picture that can be read",
     ),
+    "a picture of gigabytes": ("cat/3.png", torn(png_of_gigabytes()), "exceeds limit of .* pixels"),
     "an empty picture": ("dog/1.jpg", torn(b""), "no picture that can be read"),
     "one picture of a class": ("bird/1.png", lambda path: Image.new("L", (3, 3)).save(path), "class bird is too few"),
 }  # fmt: skip
