@@ -127,8 +127,8 @@ def _predict(options: argparse.Namespace) -> int:
         raise InputError("give texts to classify, or --input FILE --output FILE")
     if (options.input is None) != (options.output is None):
         raise InputError("--input and --output go together")
-    if options.excel and options.output is None:
-        raise InputError("--excel is of the CSV file that --output names")
+    if options.excel and (options.output is None or options.engine is not None):
+        raise InputError("--excel is of the one CSV file that --output names, without --engine")
     if options.output == "-":
         raise InputError("--output -: answers go to a file, with which a run that was killed can go on")
     if options.batch_size < 1:

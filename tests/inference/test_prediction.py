@@ -10,6 +10,7 @@ import numpy as np
 import pandas
 import pytest
 
+from hfcls.cli import main
 from hfcls.errors import InputError
 from hfcls.inference import prediction
 from hfcls.inference.prediction import predict_file
@@ -287,6 +288,13 @@ def test_excel_is_told_that_it_is_utf_8_also_when_a_run_goes_on(tmp_path):
     with pytest.raises(InputError, match="was begun without --excel: leave it out"):
         predict_file(Counting(), TextFile(str(tmp_path / "in.txt")), str(plain), excel=True)
     assert TextFile(str(output)).columns == ["text", "prediction", "probability"]  # and reads it again
+
+
+@pytest.mark.parametrize("flags", [["text"], ["--input", "in", "--output", "out", "--engine", "local"]])
+def test_excel_is_of_one_file(flags, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "model", *flags, "--excel"])
+    assert "--excel is of the one CSV file that --output names" in capsys.readouterr().err
 
 
 def test_two_at_once_do_not_write_one_file(tmp_path):
