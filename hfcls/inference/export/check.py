@@ -22,14 +22,20 @@ class Agreement:
         rows: that were asked.
         what: the rows are, for people.
         distance: the largest difference of a logit.
+        outputs: what was compared.
     """
 
     rows: int
     what: str
     distance: float
+    outputs: str = "logits"
+
+    @property
+    def _answers(self) -> str:
+        return "labels" if self.outputs == "logits" else "nearest pictures"
 
     def __str__(self) -> str:
-        return f"{self.rows:,} {self.what}: logits equal to {self.distance:.1e}, labels equal"
+        return f"{self.rows:,} {self.what}: {self.outputs} equal to {self.distance:.1e}, {self._answers} equal"
 
 
 def load_script(path: Path) -> ModuleType:

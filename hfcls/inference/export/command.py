@@ -18,7 +18,11 @@ def add_export(verbs) -> None:
     parser.add_argument(
         "--rows", type=int, help=f"of predictions.csv, to be checked on [{ROWS:,}; with --int8 {INT8_ROWS:,}]"
     )
-    parser.add_argument("--check_on", metavar="FILE", help="check on these texts in place of predictions.csv")
+    parser.add_argument(
+        "--check_on",
+        metavar="FILE",
+        help="check on these texts, or on the pictures in this folder, in place of predictions.csv",
+    )
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
 
 

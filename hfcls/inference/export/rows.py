@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from transformers import PreTrainedTokenizerBase
 
 from hfcls.errors import InputError
 from hfcls.inference.text_classifier import TextClassifier
@@ -43,14 +44,14 @@ def rows_of_run(folder: Path, classifier: TextClassifier, most: int) -> CheckedT
         InputError: the file is torn, or its classes are not those of the model.
     """
     if not (folder / NAME).is_file() or not (folder / RECORD).is_file():
-        return _random_texts(classifier)
+        return CheckedTexts(random_texts(classifier.tokenizer), "texts of random tokens")
     record = read_record(folder)
     if record.labels != classifier.labels:
         raise InputError(f"{folder / RECORD}: has other labels than config.json: name a folder of one run")
     target = target_of(record.target, record.labels, record.thresholds)
     predictions = read_predictions(folder / NAME, target)
     if predictions.column != "text":
-        return _random_texts(classifier)
+        return CheckedTexts(random_texts(classifier.tokenizer), "texts of random tokens")
     places = np.unique(np.linspace(0, len(predictions.texts) - 1, most).round().astype(int))
     texts, pairs = [predictions.texts[place] for place in places], None
     if (getattr(classifier.config, "long_texts", None) or {}).get("pairs"):
@@ -69,8 +70,8 @@ def rows_of_file(path: str, most: int) -> CheckedTexts:
     return CheckedTexts(texts, f"rows of {Path(path).name}")
 
 
-def _random_texts(classifier: TextClassifier) -> CheckedTexts:
+def random_texts(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Texts of random tokens, always the same."""
     draw = random.Random(0)
-    tokens = sorted(classifier.tokenizer.get_vocab())
-    texts = [" ".join(draw.choices(tokens, k=draw.randint(0, 60))) for _ in range(RANDOM_TEXTS)]
-    return CheckedTexts(texts, f"texts of random tokens (there is no {NAME} with texts)")
+    tokens = sorted(tokenizer.get_vocab())
+    return [" ".join(draw.choices(tokens, k=draw.randint(0, 60))) for _ in range(RANDOM_TEXTS)]
