@@ -49,6 +49,16 @@ EMBEDDING_FILES = FILES | {
     *("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json", "model.safetensors"),
 }
 
+# What `hfcls export MODEL MODEL/onnx` wrote lies in this folder, where transformers.js looks for graphs.
+ONNX = "onnx"
+GRAPHS = (".onnx", ".onnx_data")  # the latter has the weights of a graph of over 2 GB
+ONNX_FILES = frozenset(
+    [
+        *("labels.json", "predict.py", "pictures.py", "card_ngrams.py", "README.md"),
+        *("tokenizer.json", "tokenizer_config.json", "vocab.json", "preprocessor_config.json", "processor_config.json"),
+    ]
+)
+
 CHECK_SECONDS = 30  # that the check before training waits for an answer; the client itself waits for ever
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may write"
@@ -138,7 +148,7 @@ def files_to_push(output_dir: str | Path) -> list[Path]:
     if not weights:
         raise InputError(f"{folder}: holds no weights (*.safetensors): save the model again with save_pretrained")
     named = [folder / name for name in FILES if (folder / name).is_file()]
-    files = sorted([*named, *weights, *_custom_code(folder), *_embedding_model(folder)])
+    files = sorted([*named, *weights, *_custom_code(folder), *_embedding_model(folder), *_exported(folder)])
     for path in files:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise InputError(
@@ -168,7 +178,8 @@ def clean_local_paths(output_dir: str | Path) -> list[str]:
         return {key: clean(item, f"{where}{key}.") for key, item in value.items() if key not in LOCAL_FIELDS}
 
     folder = Path(output_dir)
-    for path in (part / name for part in (folder, folder / EMBEDDING_MODEL) for name in CONFIGS):
+    parts = (folder, folder / EMBEDDING_MODEL, folder / ONNX)
+    for path in (part / name for part in parts for name in CONFIGS):
         if path.is_file():
             before = _read_json(path)
             after = clean(before, f"{path.relative_to(folder)}: ")
@@ -185,6 +196,12 @@ def _embedding_model(folder: Path) -> list[Path]:
     return [
         path for path in [*inside.glob("*"), *inside.glob("*/*")] if path.is_file() and path.name in EMBEDDING_FILES
     ]
+
+
+def _exported(folder: Path) -> list[Path]:
+    """What `hfcls export` wrote into the folder of the model."""
+    inside = folder / ONNX
+    return [path for path in inside.glob("*") if path.name in ONNX_FILES or path.suffix in GRAPHS]
 
 
 def _custom_code(folder: Path) -> set[Path]:
@@ -222,7 +239,7 @@ def _secrets(folder: Path, token: str) -> dict[str, set[str]]:
 
 def _content(path: Path, secrets: dict[str, set[str]]) -> Path | bytes:
     """What to upload: weights are streamed from the disk, all else goes as the very bytes that were searched."""
-    if path.suffix == ".safetensors":
+    if path.suffix in (".safetensors", *GRAPHS):
         return path
     content = path.read_bytes()
     for what, spellings in secrets.items():

@@ -23,6 +23,9 @@ def add_export(verbs) -> None:
         metavar="FILE",
         help="check on these texts, or on the pictures in this folder, in place of predictions.csv",
     )
+    parser.add_argument("--int8", action="store_true", help="8-bit weights; the accuracy of both is told")
+    parser.add_argument("--calibrate_on", metavar="FILE", help="training rows, for static int8 where it is nearer")
+    parser.add_argument("--force", action="store_true", help="keep an int8 model that answers otherwise (p < 0.05)")
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
 
 
@@ -35,14 +38,17 @@ def _export(options: argparse.Namespace) -> int:
     except ImportError as error:
         raise InputError(f"hfcls export needs {error.name}: pip install 'hfcls[export]'") from error
 
-    from hfcls.inference.export.export import export
+    from hfcls.inference.export.export import Wanted, export
 
-    agreement = export(
-        options.model,
-        options.out,
-        rows=options.rows or ROWS,
+    if not options.int8 and (options.force or options.calibrate_on is not None):
+        raise InputError("--force and --calibrate_on are of --int8: give it, or leave them out")
+    wanted = Wanted(
+        rows=options.rows or (INT8_ROWS if options.int8 else ROWS),
         check_on=options.check_on,
-        trust_remote_code=options.trust_remote_code,
+        int8=options.int8,
+        calibrate_on=options.calibrate_on,
+        force=options.force,
     )
-    print_lines(f"{options.out}: {agreement}")
+    for line in export(options.model, options.out, wanted, trust_remote_code=options.trust_remote_code):
+        print_lines(f"{options.out}: {line}")
     return 0

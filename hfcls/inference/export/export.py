@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import AutoConfig, ChineseCLIPConfig
@@ -14,36 +15,72 @@ from hfcls.inference.classifier import Classifier
 from hfcls.inference.export.check import Agreement
 from hfcls.inference.export.images import check_images, write_images
 from hfcls.inference.export.pictures import pictures_of, random_pictures
+from hfcls.inference.export.quantization import CALIBRATION_ROWS
+from hfcls.inference.export.readme import write_readme
 from hfcls.inference.export.retrieval import check_retrieval, write_retrieval
 from hfcls.inference.export.rows import random_texts, rows_of_file, rows_of_run
-from hfcls.inference.export.texts import check_texts, text_logits, write_texts
+from hfcls.inference.export.texts import check_texts, quantize_texts, text_logits, write_texts
 from hfcls.inference.loading import load_chinese_clip, load_image_classifier, loading_errors
+from hfcls.runs.hub import clean_local_paths
 
 
-def export(
-    model: str, out: str, *, rows: int, check_on: str | None = None, trust_remote_code: bool = False
-) -> Agreement:
-    """Writes the model into the new folder `out`.
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is asked of an export besides the float32 graph.
+
+    Attributes:
+        rows: most rows that it is checked and measured on.
+        check_on: a file of texts, or a folder of pictures, to check on; None for the rows of the run, or for generated
+            ones where it keeps none.
+        int8: an int8 graph as well, which then is the one that answers.
+        calibrate_on: a file of training rows, for static quantisation.
+        force: keep an int8 graph that answers otherwise than the model.
+    """
+
+    rows: int
+    check_on: str | None = None
+    int8: bool = False
+    calibrate_on: str | None = None
+    force: bool = False
+
+
+def export(model: str, out: str, wanted: Wanted, *, trust_remote_code: bool = False) -> list[str]:
+    """Writes the model into the new folder `out`; returns what was found out about it, a line each.
 
     Args:
         model: the folder of a finished run, or a Hub name.
-        rows: most rows that the export is checked on.
-        check_on: a file of texts, or a folder of pictures, to check on; None for the rows of the run, or for generated
-            ones where it keeps none.
 
     Raises:
         InputError: the model cannot be loaded or exported, `out` is there already, or the export disagrees.
     """
     with _in_place_when_whole(out) as folder:
         kind = _kind(model, trust_remote_code)
-        if kind == "pairs":
-            return _export_pairs(model, folder, rows, check_on)
-        if kind == "images":
-            return _export_images(model, folder, rows, check_on)
-        classifier = Classifier(model, device="cpu", trust_remote_code=trust_remote_code)
-        write_texts(classifier, folder)
-        texts = rows_of_run(Path(model), classifier, rows) if check_on is None else rows_of_file(check_on, rows)
-        return check_texts(classifier, folder, texts, text_logits(classifier, texts))
+        if kind == "texts":
+            lines = _export_texts(model, folder, wanted, trust_remote_code)
+        elif wanted.int8:
+            raise InputError(f"--int8: is of classifiers of texts, and {model} reads {kind}: leave it out")
+        else:
+            lines = [str((_export_images if kind == "images" else _export_pairs)(model, folder, wanted))]
+        write_readme(folder)
+        clean_local_paths(folder)
+        return lines
+
+
+def _export_texts(model: str, folder: Path, wanted: Wanted, trust_remote_code: bool) -> list[str]:
+    classifier = Classifier(model, device="cpu", trust_remote_code=trust_remote_code)
+    write_texts(classifier, folder)
+    if wanted.check_on is None:
+        rows = rows_of_run(Path(model), classifier, wanted.rows)
+    else:
+        rows = rows_of_file(wanted.check_on, wanted.rows)
+    expected = text_logits(classifier, rows)
+    lines = [str(check_texts(classifier, folder, rows, expected))]
+    if wanted.int8:
+        calibration = None if wanted.calibrate_on is None else rows_of_file(wanted.calibrate_on, CALIBRATION_ROWS)
+        measured = quantize_texts(classifier, folder, rows, expected, calibration)
+        measured.check(wanted.force)
+        lines.insert(0, str(measured))
+    return lines
 
 
 def _kind(model: str, trust_remote_code: bool) -> str:
@@ -56,28 +93,28 @@ def _kind(model: str, trust_remote_code: bool) -> str:
     return "images" if named.endswith("ForImageClassification") else "texts"
 
 
-def _export_images(model: str, folder: Path, rows: int, check_on: str | None) -> Agreement:
+def _export_images(model: str, folder: Path, wanted: Wanted) -> Agreement:
     processor, classifier = load_image_classifier(model)
     classifier.eval()
     write_images(processor, classifier, folder)
-    return check_images(processor, classifier, folder, *_pictures(check_on, rows))
+    return check_images(processor, classifier, folder, *_pictures(wanted))
 
 
-def _export_pairs(model: str, folder: Path, rows: int, check_on: str | None) -> Agreement:
+def _export_pairs(model: str, folder: Path, wanted: Wanted) -> Agreement:
     processor, towers = load_chinese_clip(model)
     towers.eval()
     write_retrieval(processor, towers, folder)
-    pictures, what = _pictures(check_on, rows)
+    pictures, what = _pictures(wanted)
     return check_retrieval(
         processor, towers, folder, random_texts(processor.tokenizer), pictures, f"texts of random tokens and {what}"
     )
 
 
-def _pictures(check_on: str | None, rows: int) -> tuple[list, str]:
+def _pictures(wanted: Wanted) -> tuple[list, str]:
     """Pictures to check on, and what they are."""
-    if check_on is None:
+    if wanted.check_on is None:
         return random_pictures(), "generated pictures (--check_on DIR checks on your own)"
-    return pictures_of(check_on, rows), f"pictures of {Path(check_on).name}"
+    return pictures_of(wanted.check_on, wanted.rows), f"pictures of {Path(wanted.check_on).name}"
 
 
 @contextmanager

@@ -82,7 +82,21 @@ def write_graph(
             f"{type(getattr(module, 'model', module)).__name__} cannot be exported ({reason.strip('- ')[:200]}); "
             "HFCLS_DEBUG=1 shows where"
         ) from error
+    _forget_where_it_was_made(program)
     program.save(path, external_data=sum(t.nbytes for t in module.state_dict().values()) > 2**31 - 2**24)
+
+
+def _forget_where_it_was_made(program: torch.onnx.ONNXProgram) -> None:
+    """Takes out the lines of Python that the exporter notes at each operator: paths of this machine are among them."""
+    program.model.metadata_props.clear()
+    for graph in (program.model.graph, *program.model.functions.values()):
+        graph.metadata_props.clear()
+        for node in graph.all_nodes():
+            node.metadata_props.clear()
+            for value in node.outputs:
+                value.metadata_props.clear()
+    for value in (*program.model.graph.inputs, *program.model.graph.initializers.values()):
+        value.metadata_props.clear()
 
 
 @contextmanager

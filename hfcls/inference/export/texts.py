@@ -1,16 +1,20 @@
 """A classifier of texts as a folder that needs onnxruntime, tokenizers and numpy only."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.export.check import Agreement, compare, load_script, script_outputs
 from hfcls.inference.export.graph import Answers, write_graph
-from hfcls.inference.export.manifest import TextManifest
+from hfcls.inference.export.manifest import INT8_GRAPH, TextManifest
+from hfcls.inference.export.quantization import Accuracies, measure, quantize
 from hfcls.inference.export.rows import CheckedTexts
+from hfcls.inference.onnx_classifier import open_session
 from hfcls.inference.text_classifier import probabilities_of
 
 SCRIPT = Path(__file__).parent / "standalone" / "predict_texts.py"
@@ -51,6 +55,44 @@ def check_texts(classifier: Classifier, folder: Path, rows: CheckedTexts, expect
         InputError: they disagree.
     """
     return compare(expected, chosen_labels(classifier, expected), script_answers(folder, rows), rows.what)
+
+
+def quantize_texts(
+    classifier: Classifier, folder: Path, rows: CheckedTexts, expected: np.ndarray, calibration: CheckedTexts | None
+) -> Accuracies:
+    """Adds an int8 graph to `folder`, by which predict.py answers from now on.
+
+    Args:
+        expected: the model's logits of `rows`.
+        calibration: rows of training, for static quantisation.
+
+    Raises:
+        InputError: the labels of `rows` are not known.
+    """
+    if rows.labels is None:
+        raise InputError(f"--int8: is measured on test rows with labels, and these are {rows.what}: export a run")
+    encoded = {} if calibration is None else classifier.encode(calibration.texts, calibration.pairs)
+    manifest = TextManifest.read(folder)
+    feeds = [
+        {name: np.array([encoded[name][row] or [0]], dtype=np.int64) for name in manifest.inputs}
+        for row in range(len(encoded.get("input_ids", [])))
+    ]
+
+    def logits(graph: Path) -> np.ndarray:
+        session = open_session(graph)
+        return np.concatenate([session.run(["logits"], row)[0] for row in feeds])
+
+    kind = quantize(folder, feeds, logits)
+    replace(manifest, graph=INT8_GRAPH).write(folder)
+    chosen = chosen_labels(classifier, expected), script_answers(folder, rows)[1]
+    return measure(kind, *(_correct(labels, rows) for labels in chosen))
+
+
+def _correct(chosen: np.ndarray, rows: CheckedTexts) -> np.ndarray:
+    """(rows,) whether exactly the right labels are chosen, (rows, classes)."""
+    if rows.labels.ndim == 2:
+        return (chosen == rows.labels).all(axis=1)
+    return chosen[np.arange(len(chosen)), rows.labels]
 
 
 def script_answers(folder: Path, rows: CheckedTexts) -> tuple[np.ndarray, np.ndarray]:

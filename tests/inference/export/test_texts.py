@@ -17,7 +17,7 @@ pytest.importorskip("onnxscript", reason="pip install 'hfcls[export]'")
 pytest.importorskip("onnxruntime", reason="pip install 'hfcls[export]'")
 
 from hfcls.inference.export import check  # noqa: E402
-from hfcls.inference.export.export import export  # noqa: E402
+from hfcls.inference.export.export import Wanted, export  # noqa: E402
 from hfcls.inference.onnx_classifier import OnnxClassifier  # noqa: E402
 
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -41,8 +41,8 @@ json.dump([probabilities.tolist(), chosen.tolist(), sorted(sys.modules)], sys.st
 def exported(request, tmp_path_factory):
     """A saved model, and the folder that it was exported to."""
     folder = tmp_path_factory.mktemp(request.param) / "onnx"
-    agreement = export(str(SAVED / request.param), str(folder), rows=20)
-    assert agreement.rows == 20 and agreement.what == "rows of predictions.csv"
+    lines = export(str(SAVED / request.param), str(folder), Wanted(rows=20))
+    assert len(lines) == 1 and lines[0].startswith("20 rows of predictions.csv: logits equal to ")
     return SAVED / request.param, folder
 
 
@@ -97,12 +97,12 @@ def test_an_export_that_disagrees_is_refused(exported, tmp_path):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(check, name, value)
             with pytest.raises(InputError, match=told):
-                export(str(saved), str(tmp_path / "out"), rows=5)
+                export(str(saved), str(tmp_path / "out"), Wanted(rows=5))
     assert list(tmp_path.iterdir()) == []  # no half of it either
     with pytest.raises(InputError, match="is there already"):
-        export(str(saved), str(folder), rows=5)
+        export(str(saved), str(folder), Wanted(rows=5))
     with pytest.raises(InputError, match="text_rnn/onnx, which hfcls push"):
-        export(str(saved), str(saved), rows=5)
+        export(str(saved), str(saved), Wanted(rows=5))
     with pytest.raises(InputError, match="holds no exported model"):
         OnnxClassifier(saved)
 
