@@ -1,0 +1,68 @@
+"""Rows a second and accuracy of a classifier of texts by torch, onnxruntime in float32, and onnxruntime in int8.
+
+    python tests/benchmarks/onnx_throughput.py MODEL OUT rows.csv [--rows 10000]
+
+MODEL is a finished run, OUT what `hfcls export MODEL OUT --int8` wrote, rows.csv has the columns text and label. Texts
+are encoded once and not timed. Each engine computes a piece of the rows in turn, with as many threads as
+OMP_NUM_THREADS says, so that what else runs on the machine slows all of them down alike; the time of the processor
+leaves it out. Batches are those of `hfcls predict`.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import pandas
+
+from hfcls.inference.classifier import Classifier
+from hfcls.inference.export.manifest import GRAPH, INT8_GRAPH
+from hfcls.inference.onnx_classifier import OnnxClassifier, open_session
+from hfcls.metrics.mcnemar import mcnemar
+
+PIECE = 256  # rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("out")
+    parser.add_argument("file")
+    parser.add_argument("--rows", type=int, default=10_000)
+    options = parser.parse_args()
+    table = pandas.read_csv(options.file, dtype=str, keep_default_na=False)[: options.rows]
+    engines = {"torch": Classifier(options.model, device="cpu")}
+    for name, graph in (("onnx", GRAPH), ("int8", INT8_GRAPH)):
+        engines[name] = OnnxClassifier(options.out)
+        engines[name]._session = open_session(engines[name].folder / graph)
+    encoded = engines["torch"].encode(list(table["text"]))
+    seconds, answers = dict.fromkeys(engines, 0.0), {name: [] for name in engines}
+    computing = dict.fromkeys(engines, 0.0)  # of the processor alone
+    for start in range(0, len(table), PIECE):
+        piece = {name: column[start : start + PIECE] for name, column in encoded.items()}
+        for name, engine in engines.items():
+            begun, used = time.perf_counter(), time.process_time()
+            answers[name].append(engine.encoded_logits(piece).argmax(axis=1))
+            seconds[name] += time.perf_counter() - begun
+            computing[name] += time.process_time() - used
+        if start + PIECE >= len(table) or start // PIECE % 8 == 7:  # it takes a while
+            report(table["label"][: start + PIECE], answers, seconds, computing, engines["torch"].labels)
+
+
+def report(labels, answers: dict, seconds: dict, computing: dict, names: list[str]) -> None:
+    """Prints a line for each engine: what it did so far."""
+    number = {label: place for place, label in enumerate(names)}
+    truth = np.array([number[label] for label in labels])
+    correct = {name: np.concatenate(found) == truth for name, found in answers.items()}
+    print(f"{len(truth):,} rows")
+    for name in answers:
+        print(
+            f"  {name:5} {len(truth) / seconds[name]:8.1f} rows/s ({seconds['torch'] / seconds[name]:.2f} x torch), "
+            f"{len(truth) / computing[name]:8.1f} a second of processor "
+            f"({computing['torch'] / computing[name]:.2f} x), accuracy {correct[name].mean():.4f}, "
+            f"McNemar's p {mcnemar(correct['torch'], correct[name]):.3g}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
