@@ -38,7 +38,7 @@ def read_tokens(classifier: TextClassifier, text: str, pair: str | None = None) 
         limit = classifier.max_length
         kept = _spans(classifier.tokenizer, texts, truncation=limit is not None, max_length=limit)
         kept = kept[: len(inputs["input_ids"])]
-        ends = max(end for _, end in kept), max(end for _, end in whole)
+        ends = max((end for _, end in kept), default=0), max((end for _, end in whole), default=0)
         return Tokens(both, inputs, kept, (0, 0) if ends[0] == ends[1] else ends)
     _, pair_starts = encode(classifier.tokenizer, [text], pairs)
     pair_start = len(whole) if pair_starts is None else pair_starts[0]

@@ -50,6 +50,10 @@ class QueueFull(Exception):
         self.retry_after = retry_after
 
 
+class TooLong(InputError):
+    """An input that the model would not read whole, and that was to be read whole."""
+
+
 class ModelFailed(Exception):
     """The model raised something on this input; the message has no more than the kind of error."""
 
@@ -158,7 +162,7 @@ class Batcher:
             return []
         try:
             rows = iter(self._engine.encode([item for job in jobs for item in job.items]))
-        except Exception as error:  # of a tokenizer, on a text of a stranger: the server goes on
+        except Exception as error:  # of a tokenizer, on a stranger's text: the server goes on
             return self._one_by_one(self._encode, jobs, error)
         encoded = [_Encoded(job, [next(rows) for _ in job.items]) for job in jobs]
         for one in encoded:
@@ -182,7 +186,7 @@ class Batcher:
         try:
             answers = iter(self._engine.compute([row.inputs for one in batch for row in one.rows]))
             answered = [(one.job.future, [next(answers) for _ in one.rows]) for one in batch]
-        except Exception as error:  # of a model, on an input of a stranger: the server goes on
+        except Exception as error:  # of a model, on a stranger's input: the server goes on
             return self._one_by_one(self._compute, batch, error)
         _deliver(answered)
         rows, tokens = sum(len(one.rows) for one in batch), sum(one.tokens for one in batch)
@@ -193,12 +197,14 @@ class Batcher:
         """Each of `together` by itself, so that one that fails does not take the others along."""
         if len(together) > 1:
             return [result for one in together for result in step([one])]
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        # Without the message, which may quote the text.
-        logger.error("the model failed: %s at %s:%s", type(error).__name__, place.filename, place.lineno)
+        if not isinstance(error, InputError):
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            # Without the message, which may quote the text.
+            logger.error("the model failed: %s at %s:%s", type(error).__name__, place.filename, place.lineno)
+            error = ModelFailed(f"the model failed on this input: {type(error).__name__}")
         (one,) = together
         job = one.job if isinstance(one, _Encoded) else one
-        _deliver([(job.future, ModelFailed(f"the model failed on this input: {type(error).__name__}"))])
+        _deliver([(job.future, error)])
         return []
 
 

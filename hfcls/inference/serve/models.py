@@ -41,6 +41,7 @@ def _text_info(classifier: TextClassifier) -> dict[str, Any]:
         "max_input_length": limit,
         "takes_pairs": texts.takes_pairs(classifier),
         "long_texts": None if classifier.truncation is None else classifier.truncation.keep,
+        "explains": isinstance(classifier, Classifier),
         "problem_type": classifier.config.problem_type,
         "thresholds": None if thresholds is None else [float(f"{threshold:.6g}") for threshold in thresholds],
     }

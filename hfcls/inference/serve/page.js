@@ -103,43 +103,60 @@ function bars(predictions) {
   return [list, more];
 }
 
-function readText(text, spans) {  // spans count characters, JavaScript's strings halves of them
+function readText(text, unread, marks) {  // places count characters, JavaScript's strings halves of them
   const characters = Array.from(text);
   const slice = (start, end) => characters.slice(start, end).join("");
-  const block = make("p", "read");
+  const block = make("p", "read marked");
   block.dir = "auto";
-  let place = 0;
-  const cut = (end) => {
-    if (place === end) return;
-    const long = end - place > LONGEST_CUT;
-    const half = LONGEST_CUT / 2;
-    const shown = long ? slice(place, place + half) + words().left_out(number(end - place - LONGEST_CUT)) + slice(end - half, end) : slice(place, end);
-    block.append(make("span", "cut", make("span", "hint", words().cut), shown));
-  };
-  for (const [start, end] of spans) {
-    cut(start);
-    block.append(slice(start, end));
-    place = end;
-  }
-  cut(characters.length);
+  const largest = Math.max(...marks.map((mark) => Math.abs(mark.weight)), 0);
+  const weights = new Map(marks.map((mark) => [mark.begin, mark.weight]));
+  const edges = new Set([0, characters.length, ...unread, ...marks.flatMap((mark) => [mark.begin, mark.end])]);
+  const places = [...edges].sort((first, second) => first - second);
+  places.slice(1).forEach((end, number) => {
+    const start = places[number];
+    if (unread[0] <= start && start < unread[1]) return block.append(make("del", "", make("span", "hint", words().cut), shortened(slice, start, end)));
+    const weight = weights.get(start);
+    if (!weight) return block.append(slice(start, end));
+    const mark = make("mark", weight > 0 ? "for" : "against", slice(start, end));
+    mark.style.setProperty("--v", Math.abs(weight) / largest);
+    mark.title = (weight > 0 ? "+" : "") + weight.toFixed(3);
+    block.append(mark);
+  });
   return block;
 }
 
-function readPart(texts, parts) {
-  const title = make("h2", "", words().read);
-  if (parts.some((spans) => spans === null)) return [title, make("p", "note", words().unknown)];
-  const length = texts.reduce((sum, text) => sum + Array.from(text).length, 0);
-  const read = parts.flat().reduce((sum, [start, end]) => sum + end - start, 0);
-  const note = make("p", "note", read === length ? words().whole : words().part(percent(read / length)));
-  return [title, note, ...(read === length ? [] : texts.map((text, place) => readText(text, parts[place])))];
+function shortened(slice, start, end) {
+  if (end - start <= LONGEST_CUT) return slice(start, end);
+  const half = LONGEST_CUT / 2;
+  return slice(start, start + half) + words().left_out(number(end - start - LONGEST_CUT)) + slice(end - half, end);
+}
+
+function readPart(asked, unread, explained) {
+  const text = asked.pair ? `${asked.text}\n${asked.pair}` : asked.text;
+  const length = Array.from(text).length, cut = unread[1] - unread[0];
+  const part = make("section", "", make("h2", "", words().read));
+  part.append(make("p", "note", cut ? words().part(percent((length - cut) / length)) : words().whole));
+  if (explained) part.append(make("p", "note", words().marks(explained.label, explained.logit.toFixed(2), explained.rest.toFixed(2))));
+  if (cut || explained) part.append(readText(text, unread, explained ? explained.marks : []));
+  if (info.explains && text && !explained) {
+    const why = make("button", "why", words().why);
+    why.type = "button";
+    why.addEventListener("click", () => during(() => explainText(asked)));
+    part.append(why);
+  }
+  return part;
 }
 
 async function classifyText() {
-  const text = at("text").value, pair = at("pair_label").hidden ? "" : at("pair").value;
-  const found = await askJSON("read", pair ? { text, pair } : { text });
-  const texts = pair ? [text, pair] : [text];
-  const parts = pair ? [found.read.text, found.read.pair] : [found.read.text];
-  return () => at("answer").replaceChildren(verdict(found.predictions), ...bars(found.predictions), ...readPart(texts, parts));
+  const pair = at("pair_label").hidden ? "" : at("pair").value;
+  const asked = { text: at("text").value, ...(pair ? { pair } : {}) };
+  const found = await askJSON("read", asked);
+  return () => at("answer").replaceChildren(verdict(found.predictions), ...bars(found.predictions), readPart(asked, found.unread));
+}
+
+async function explainText(asked) {
+  const [found, explained] = await Promise.all([askJSON("read", asked), askJSON("explain", asked)]);
+  return () => at("answer").replaceChildren(verdict(found.predictions), ...bars(found.predictions), readPart(asked, found.unread, explained));
 }
 
 async function classifyPicture(file) {

@@ -48,7 +48,11 @@ class PredictRequest(_Request):
 
 class ReadRequest(_Request):
     text: str
-    pair: str = ""
+    pair: str = Field("", description="The second text, for a model that takes pairs.")
+
+
+class ExplainRequest(ReadRequest):
+    label: str | None = Field(None, description="The label to explain: the most probable one if none is given.")
 
 
 class Prediction(BaseModel):
@@ -63,16 +67,30 @@ class PredictResponse(RootModel):
     root: list[Prediction] | list[list[Prediction]]
 
 
-class ReadParts(BaseModel):
-    text: list[tuple[int, int]] | None = Field(
-        description="Start and end, in characters, of the parts that were read; null where the tokenizer cannot tell."
-    )
-    pair: list[tuple[int, int]] | None = None
+Span = tuple[int, int]
+OF_BOTH = "in characters of the text, with a second text in those of both with a line end between them"
 
 
 class ReadResponse(BaseModel):
     predictions: list[Prediction]
-    read: ReadParts
+    unread: Span = Field(description=f"Start and end of the part that was cut away, {OF_BOTH}; [0, 0] for none.")
+
+
+class Mark(BaseModel):
+    begin: int
+    end: int
+    weight: float = Field(description="What these characters add to the logit of the label.")
+
+
+class ExplainResponse(BaseModel):
+    label: str
+    probability: float
+    logit: float
+    rest: float = Field(description="What the logit would be without the text.")
+    gap: float = Field(description="The share of the change of the logit that the marks do not account for.")
+    method: str
+    marks: list[Mark] = Field(description=f"In their order, {OF_BOTH}.")
+    unread: Span
 
 
 class ErrorResponse(BaseModel):
@@ -86,13 +104,22 @@ class TextItem:
 
     Attributes:
         whole: refuses it if the model would read only a part.
-        spans: says which part the model reads.
+        located: says which part the model does not read.
     """
 
     text: str
     pair: str = ""
     whole: bool = False
-    spans: bool = False
+    located: bool = False
+
+
+@dataclass(frozen=True)
+class ExplainItem:
+    """A text, maybe with a second one, of which a label is to be explained: the most probable one if None."""
+
+    text: str
+    pair: str
+    label: str | None
 
 
 def text_items(request: PredictRequest, takes_pairs: bool | None) -> tuple[list[TextItem], bool]:

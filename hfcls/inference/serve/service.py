@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 
 from hfcls.errors import InputError
-from hfcls.inference.serve.batching import Batcher, ModelFailed, QueueFull
+from hfcls.inference.serve.batching import Batcher, ModelFailed, QueueFull, TooLong
 from hfcls.inference.serve.errors import Refused
 
 
@@ -78,8 +78,8 @@ class Service:
         """The answers to `items`; they are dropped where the client leaves before it has them.
 
         Raises:
-            Refused: 413, there are too many; 429, the queue is full; 504, they take too long; 422, the model does not
-                take one of them; 500, it failed.
+            Refused: 413, there are too many, or one is too long; 429, the queue is full; 504, they take too long; 422,
+                the model does not take one of them; 500, it failed.
         """
         if len(items) > self.limits.inputs:
             raise Refused(413, f"inputs: {len(items)} of them, at most {self.limits.inputs} in one request")
@@ -100,7 +100,7 @@ class Service:
                 raise gone() if left.done() else late
             return future.result()
         except InputError as error:
-            raise Refused(413, str(error)) from None
+            raise Refused(413 if isinstance(error, TooLong) else 422, str(error)) from None
         except ModelFailed as error:
             raise Refused(500, str(error), "Backend") from None
         finally:

@@ -1,32 +1,43 @@
-"""A classifier of texts, served: /predict, /predict_file and /read."""
+"""A classifier of texts, served: /predict, /predict_file, /read and /explain."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfcls.errors import InputError
+from hfcls.inference.classifier import Classifier
+from hfcls.inference.explain.explanation import explain
+from hfcls.inference.explain.explanation import method as how
+from hfcls.inference.explain.tokens import read_tokens
 from hfcls.inference.serve import schema
 from hfcls.inference.serve.answers import Answers
-from hfcls.inference.serve.batching import Row
+from hfcls.inference.serve.batching import Row, TooLong
 from hfcls.inference.serve.documentation import body_of
+from hfcls.inference.serve.errors import Refused
 from hfcls.inference.serve.files import add_file_route
-from hfcls.inference.serve.reading import Span, read_spans
 from hfcls.inference.serve.service import Service
 from hfcls.inference.text_classifier import TextClassifier
+from hfcls.runs.explanations import Explanation
 
 JSON = "application/json"
+TOKENS_OF_EXPLANATION = 4096  # what one costs: gradients of some fifty copies of the text
 
 
 @dataclass(frozen=True)
 class Answered:
-    """Logits (classes,) float32 of one text, and the spans of it that were read if they were asked for."""
+    """Logits (classes,) float32 of one text, and which part of it was not read if that was asked."""
 
     logits: np.ndarray
-    spans: list[list[Span]] | None
+    unread: schema.Span | None
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    columns: dict[str, list[int]]
+    unread: schema.Span | None
 
 
 class TextEngine:
@@ -35,28 +46,45 @@ class TextEngine:
     def __init__(self, classifier: TextClassifier):
         self.classifier = classifier
 
-    def encode(self, items: Sequence[schema.TextItem]) -> list[Row]:
+    def encode(self, items: Sequence[schema.TextItem | schema.ExplainItem]) -> list[Row]:
+        texts = iter(self._encode_texts([item for item in items if isinstance(item, schema.TextItem)]))
+        return [
+            next(texts) if isinstance(item, schema.TextItem) else Row(item, TOKENS_OF_EXPLANATION) for item in items
+        ]
+
+    def compute(self, inputs: Sequence[_Inputs | schema.ExplainItem]) -> list[Answered | tuple[Explanation, float]]:
+        texts = iter(self._compute_texts([one for one in inputs if isinstance(one, _Inputs)]))
+        return [
+            next(texts) if isinstance(one, _Inputs) else explain(self.classifier, one.text, one.pair or None, one.label)
+            for one in inputs
+        ]
+
+    def _encode_texts(self, items: Sequence[schema.TextItem]) -> list[Row]:
+        if not items:
+            return []
         texts, pairs = [item.text for item in items], [item.pair for item in items]
         columns = self.classifier.encode(texts, pairs if any(pairs) else None)
         errors = self._cut(items)
         rows = []
         for number, item in enumerate(items):
-            inputs = {name: column[number] for name, column in columns.items()}
-            spans = read_spans(self.classifier, item.text, item.pair) if item.spans else None
-            rows.append(Row((inputs, spans), len(inputs["input_ids"]), errors[number]))
+            own = {name: column[number] for name, column in columns.items()}
+            unread = read_tokens(self.classifier, item.text, item.pair or None).unread if item.located else None
+            rows.append(Row(_Inputs(own, unread), len(own["input_ids"]), errors[number]))
         return rows
 
-    def compute(self, inputs: list[tuple[dict[str, list[int]], list[list[Span]] | None]]) -> list[Answered]:
-        columns = {name: [row[name] for row, _ in inputs] for name in inputs[0][0]}
+    def _compute_texts(self, inputs: Sequence[_Inputs]) -> list[Answered]:
+        if not inputs:
+            return []
+        columns = {name: [one.columns[name] for one in inputs] for name in inputs[0].columns}
         logits = self.classifier.encoded_logits(columns)
-        return [Answered(row, spans) for row, (_, spans) in zip(logits, inputs, strict=True)]
+        return [Answered(row, one.unread) for row, one in zip(logits, inputs, strict=True)]
 
-    def _cut(self, items: Sequence[schema.TextItem]) -> list[InputError | None]:
+    def _cut(self, items: Sequence[schema.TextItem]) -> list[TooLong | None]:
         """An error for each item that is to be read whole, and is not."""
         if not any(item.whole for item in items):
             return [None] * len(items)
         cut = self.classifier.truncated([item.text for item in items], [item.pair for item in items])
-        error = InputError("inputs: a text is longer than what the model reads: shorten it, or leave truncate out")
+        error = TooLong("inputs: a text is longer than what the model reads: shorten it, or leave truncate out")
         return [error if item.whole and longer else None for item, longer in zip(items, cut, strict=True)]
 
 
@@ -87,8 +115,25 @@ def add_routes(app: FastAPI, service: Service, classifier: TextClassifier) -> No
         asked = schema.ReadRequest.parse(await service.body(request, JSON))
         if asked.pair and pairs is False:
             raise schema.no_pairs()
-        (answered,) = await service.answers(request, [schema.TextItem(asked.text, asked.pair, spans=True)])
+        (answered,) = await service.answers(request, [schema.TextItem(asked.text, asked.pair, located=True)])
         (found,) = answers.predictions([answered.logits])
-        spans = answered.spans or [None, None]
-        read = {"text": spans[0], "pair": spans[1] if asked.pair else None}
-        return Response(schema.json_bytes({"predictions": found, "read": read}), media_type=JSON)
+        return Response(schema.json_bytes({"predictions": found, "unread": answered.unread}), media_type=JSON)
+
+    if isinstance(classifier, Classifier):
+        _add_explain(app, service, answers, pairs)
+
+
+def _add_explain(app: FastAPI, service: Service, answers: Answers, pairs: bool | None) -> None:
+    method = how(answers.classifier)
+
+    @app.post("/explain", openapi_extra=body_of(schema.ExplainRequest), response_model=schema.ExplainResponse)
+    async def explain_text(request: Request) -> Response:
+        """Says which characters of a text speak for a label, and which against it."""
+        asked = schema.ExplainRequest.parse(await service.body(request, JSON))
+        if asked.pair and pairs is False:
+            raise schema.no_pairs()
+        if asked.label is not None and asked.label not in answers.labels:
+            raise Refused(422, "label: the model has no such label; /info lists them")
+        ((found, gap),) = await service.answers(request, [schema.ExplainItem(asked.text, asked.pair, asked.label)])
+        said = {name: value for name, value in asdict(found).items() if name not in ("row", "text")}
+        return Response(schema.json_bytes(said | {"gap": gap, "method": method}), media_type=JSON)

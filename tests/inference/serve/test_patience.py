@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hfcls.errors import InputError
 from hfcls.inference.serve import server as server_module
 from hfcls.inference.serve.app import Served
-from hfcls.inference.serve.batching import Row
+from hfcls.inference.serve.batching import Row, TooLong
 from hfcls.inference.serve.models import load
 from hfcls.inference.serve.texts import Answered
 from tests.inference.serve.running import serving
@@ -33,7 +32,7 @@ class Slow:
         self.seconds, self.batches = seconds, []
 
     def encode(self, items):
-        refused = InputError("inputs: this one is refused")
+        refused = TooLong("inputs: this one is refused")
         return [Row(item.text, 1, refused if item.text == "refused" else None) for item in items]
 
     def compute(self, inputs):

@@ -62,14 +62,11 @@ def test_long_texts_are_cut_as_they_were_in_training(tmp_path, keep):
         assert client.predict("股 市", truncate=False) == client.predict("股 市", truncate=True)
         answer = client.post("/read", json={"text": text}).json()
         assert answer["predictions"] == client.predict(text)
-        read = [text[start:end] for start, end in answer["read"]["text"]]
-        # Six tokens beside [CLS] and [SEP]; of 510, head_tail keeps 128 from the beginning: of six, one.
-        assert (
-            read
-            == {"head": ["股 市 大 涨 球 队"], "tail": ["冠 军 一 二 三 四"], "head_tail": ["股", "军 一 二 三 四"]}[
-                keep
-            ]
-        )
+        start, end = answer["unread"]
+        # Six tokens beside [CLS] and [SEP] are read; of 510, head_tail keeps 128 from the beginning: of six, one.
+        cut = {"head": "赢 得 比 赛 冠 军 一 二 三 四", "tail": "股 市 大 涨 球 队 赢 得 比 赛"}
+        assert text[start:end] == cut.get(keep, "市 大 涨 球 队 赢 得 比 赛 冠")
+        assert client.post("/read", json={"text": "股 市"}).json()["unread"] == [0, 0]
 
 
 def test_several_labels_with_their_thresholds(tmp_path):
@@ -97,9 +94,8 @@ def test_pairs(tmp_path):
         np.testing.assert_allclose([scores(answer) for answer in batch], expected, atol=1e-6)
         assert abs(expected[0] - expected[1]).max() > 1e-3
         assert client.post("/predict", json={"inputs": ["a", "b", "c"]}).status_code == 422
-        read = client.post("/read", json={"text": "股市 " * 9, "pair": "大涨 " * 9}).json()["read"]
-        assert [len(part) for part in (read["text"], read["pair"])] == [1, 1]
-        assert read["text"] == [[0, 27]] and 0 < read["pair"][0][1] < 27
+        start, end = client.post("/read", json={"text": "股市 " * 9, "pair": "大涨 " * 9}).json()["unread"]
+        assert 28 < start < end == 54  # of the second text, which begins behind a line end
 
 
 @pytest.mark.parametrize(
@@ -137,7 +133,7 @@ def test_what_the_server_says_of_itself(server):
     assert info["model_type"]["classifier"]["id2label"] == dict(zip("012", LABELS, strict=True))
     assert (info["max_input_length"], info["takes_pairs"], info["max_client_batch_size"]) == (24, False, 32)
     schema = server.get("/openapi.json").json()
-    assert set(schema["paths"]) == {"/predict", "/predict_file", "/read", "/health", "/info", "/metrics"}
+    assert set(schema["paths"]) == {"/predict", "/predict_file", "/read", "/explain", "/health", "/info", "/metrics"}
     asked = schema["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(asked["properties"]) == {"inputs", "raw_scores", "truncate"}
     assert 'hfcls_requests_total{path="/health",status="200"} ' in server.get("/metrics").text
@@ -153,6 +149,18 @@ def test_a_key_is_asked_for_everywhere_but_on_the_page(bert):
             assert asked.status_code == 401 and asked.headers["www-authenticate"] == "Bearer"
         client.headers["authorization"] = f"Bearer {'秘密'.encode().hex()}"
         assert client.predict("a")
+
+
+def test_an_explanation_sums_up_to_the_logit(server, bert):
+    pytest.importorskip("captum")
+    text, label = TEXTS[1], LABELS[2]
+    answer = server.post("/explain", json={"text": text, "label": label}).json()
+    logits = dict(zip(LABELS, scores(server.predict(text, raw_scores=True)), strict=True))
+    assert answer["logit"] == pytest.approx(logits[label], abs=1e-4)
+    change = answer["logit"] - answer["rest"]
+    assert sum(mark["weight"] for mark in answer["marks"]) == pytest.approx(change, abs=0.05 * abs(change) + 1e-3)
+    assert "".join(text[mark["begin"] : mark["end"]] for mark in answer["marks"]) == text.replace(" ", "")
+    assert server.post("/explain", json={"text": text, "label": "none"}).status_code == 422
 
 
 def test_logits_that_are_not_finite_are_no_answer(tmp_path):
