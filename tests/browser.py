@@ -96,13 +96,12 @@ class Browser:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    def until(self, expression: str):
-        """Waits until the expression holds, and returns its value."""
+    def until(self, expression: str) -> None:
+        """Waits until the expression holds."""
         end = time.monotonic() + PATIENCE
-        while not (value := self.evaluate(expression)):
+        while not self.evaluate(f"!!({expression})"):
             assert time.monotonic() < end, f"never: {expression}; {self.evaluate('document.body.innerText')[:500]}"
             time.sleep(0.05)
-        return value
 
     def type(self, text: str) -> None:
         """Into whatever has the focus."""
@@ -125,6 +124,16 @@ class Browser:
         root = self("DOM.getDocument")["root"]["nodeId"]
         node = self("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
+
+    def download(self, selector: str, path: Path) -> str:
+        """What a link saves, which calls it as `path` does."""
+        self("Page.setDownloadBehavior", behavior="allow", downloadPath=str(path.parent))
+        self.evaluate(f"document.querySelector({selector!r}).click()")
+        end = time.monotonic() + PATIENCE
+        while not path.exists():
+            assert time.monotonic() < end, f"nothing was saved as {path}"
+            time.sleep(0.05)
+        return path.read_text(encoding="utf-8")
 
     def resize(self, width: int, height: int) -> None:
         self("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
