@@ -115,7 +115,7 @@ def _add_predict(verbs) -> None:
     parser.add_argument("--text_column", default="text", help="the column of the texts [text]")
     parser.add_argument("--encoding", metavar="NAME", help="of a text file [UTF-8, or GB18030]")
     parser.add_argument("--text_pair_column", help="the column of a second text, for models trained on pairs")
-    parser.add_argument("--batch_size", type=int, default=64, help="most texts of a batch [64]")
+    parser.add_argument("--batch_size", type=int, help="most texts of a batch [64; on a GPU 512]")
     parser.add_argument("--all_probabilities", action="store_true", help="a column for each class as well")
     parser.add_argument("--excel", action="store_true", help="begin the CSV file so that Excel reads it as UTF-8")
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
@@ -131,7 +131,7 @@ def _predict(options: argparse.Namespace) -> int:
         raise InputError("--excel is of the one CSV file that --output names, without --engine")
     if options.output == "-":
         raise InputError("--output -: answers go to a file, with which a run that was killed can go on")
-    if options.batch_size < 1:
+    if options.batch_size is not None and options.batch_size < 1:
         raise InputError(f"--batch_size {options.batch_size}: give at least 1")
     if options.engine is not None:
         return predict_in_bulk(options)

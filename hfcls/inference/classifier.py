@@ -1,6 +1,7 @@
 """A finished model at work: `Classifier("outputs/x")("great value")`.
 
-On a CPU each core computes a batch of its own instead of sharing every matrix product.
+On a CPU each core computes a batch of its own instead of sharing every matrix product. On a GPU batches are larger, and
+the next one is padded, copied and launched while the GPU computes the one before.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +20,10 @@ from hfcls.errors import InputError
 from hfcls.inference.load_report import quiet_loading
 from hfcls.inference.loading import check_whole, longest_input, register_models, tokenizer_class
 from hfcls.inference.text_classifier import TextClassifier
+from hfcls.models.attention import use_given_masks
 from hfcls.models.truncation import Truncation
+
+GPU_BATCH_SIZE = 512  # see `TextClassifier.batch_size`
 
 
 class Classifier(TextClassifier):
@@ -56,13 +60,28 @@ class Classifier(TextClassifier):
         self.config = model.config
         self.max_length = longest_input(model, self.tokenizer)
         self.truncation = Truncation.from_config(model.config, self.tokenizer)
+        self.on_gpu = self.model.device.type == "cuda"
+        self._takes_given_masks = self.on_gpu and use_given_masks(model)
+
+    @property
+    def batch_size(self) -> int:
+        return GPU_BATCH_SIZE if self.on_gpu else super().batch_size
 
     def logits(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        if self._takes_given_masks and inputs.get("attention_mask", np.zeros(1)).all():
+            inputs = {name: values for name, values in inputs.items() if name != "attention_mask"}
         with torch.inference_mode():
-            tensors = {name: torch.from_numpy(values).to(self.model.device) for name, values in inputs.items()}
+            tensors = {name: self._on_device(torch.from_numpy(values)) for name, values in inputs.items()}
             return self.model(**tensors).logits.float().cpu().numpy()
 
+    def _on_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self.on_gpu:
+            return tensor.pin_memory().to(self.model.device, non_blocking=True)
+        return tensor.to(self.model.device)
+
     def mapping(self) -> AbstractContextManager[Callable]:
+        if self.on_gpu:
+            return two_batches_at_once()
         on_cores = self.model.device.type == "cpu" and torch.get_num_threads() > 1
         return each_core_its_batch() if on_cores else nullcontext(map)
 
@@ -126,3 +145,16 @@ def each_core_its_batch() -> Iterator[Callable]:
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the batches at work only
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def two_batches_at_once() -> Iterator[Callable]:
+    """A `map` for a GPU: while one thread waits for the answers of a batch, the other gives the GPU the next one.
+
+    Both use the same stream, so the GPU computes one batch after the other.
+    """
+    pool = ThreadPoolExecutor(2)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hfcls.errors import InputError
-from hfcls.inference.text_classifier import BATCH_SIZE, TextClassifier, answer
+from hfcls.inference.text_classifier import TextClassifier, answer
 from hfcls.inference.text_files import AnswerFile, TextFile
 from hfcls.runs.predictions import probability_columns
 from hfcls.terminal import print_lines
@@ -23,7 +23,7 @@ def predict_file(
     texts: TextFile,
     output: str,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     all_probabilities: bool = False,
     excel: bool = False,
 ) -> int:

@@ -67,6 +67,11 @@ class TextClassifier(ABC):
     def logits(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Logits (rows, classes) float32 of one batch: `inputs` are (rows, tokens) int64, padded."""
 
+    @property
+    def batch_size(self) -> int:
+        """Most texts of a batch where none is asked for; fewer of texts with more than `TOKENS_PER_ROW` tokens."""
+        return BATCH_SIZE
+
     def mapping(self) -> AbstractContextManager[Callable]:
         """The `map` by which batches are computed: one after the other, unless an engine knows better."""
         return nullcontext(map)
@@ -127,7 +132,7 @@ class TextClassifier(ABC):
     def probabilities(
         self,
         texts: Sequence[str],
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         progress: Callable[[int], None] = lambda rows: None,
         pairs: Sequence[str] | None = None,
     ) -> np.ndarray:
@@ -135,7 +140,7 @@ class TextClassifier(ABC):
 
         They are what `pipeline` calls scores: independent of each other for `multi_label_classification`, the bare
         output for `regression`. Longer texts are cut as in training. `progress` is called with the rows of each batch.
-        `pairs` (rows,) are second texts, which may be empty.
+        `pairs` (rows,) are second texts, which may be empty. Without `batch_size`, it is the engine's.
         """
         result = np.empty((len(texts), self.config.num_labels), dtype=np.float32)
         if not len(texts):
@@ -163,11 +168,12 @@ class TextClassifier(ABC):
     def encoded_logits(
         self,
         encoded: dict[str, list[list[int]]],
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         progress: Callable[[int], None] = lambda rows: None,
     ) -> np.ndarray:
         """Logits (rows, classes) float32 of what `encode` returned, computed in batches of rows of equal length."""
         lengths = np.array([len(ids) for ids in encoded["input_ids"]])
+        batch_size = batch_size or self.batch_size
         if self.tokenizer.pad_token_id is None:
             batch_size = 1
 

@@ -28,6 +28,7 @@ from hfcls import Classifier
 from hfcls.errors import InputError
 from hfcls.inference.prediction import predict_file
 from hfcls.inference.text_files import TextFile
+from hfcls.models.attention import use_given_masks
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassification
 from hfcls.text.tokenization import train_tokenizer, train_wordpiece_tokenizer
@@ -101,6 +102,24 @@ def test_the_answers_are_those_of_the_pipeline(bert, tmp_path, problem, threads)
         )
         for label, probability in answer.labels.items():
             assert probability == pytest.approx(row[label], rel=2e-6, abs=1e-6)
+
+
+def test_what_a_gpu_is_given_has_the_same_answers(bert, monkeypatch):
+    """Larger batches by two threads, and no masks where no text is padded: on a CPU, which copies no pinned memory."""
+    usual = Classifier(str(bert), device="cpu")
+    classifier = Classifier(str(bert), device="cpu")
+    classifier.on_gpu, classifier._takes_given_masks = True, use_given_masks(classifier.model)
+    monkeypatch.setattr(Classifier, "_on_device", lambda self, tensor: tensor)
+    rows = []
+    classifier.model.register_forward_hook(lambda model, args, given, out: rows.append(given), with_kwargs=True)
+    texts = [*TEXTS * 50, "aa", "bb"]
+    assert classifier.batch_size == 512 and usual.batch_size == 64
+    expected = usual.probabilities(texts)
+    for batch_size in (None, 2):
+        np.testing.assert_allclose(classifier.probabilities(texts, batch_size), expected, atol=1e-6)
+    assert max(len(given["input_ids"]) for given in rows) == min(512, len(texts))
+    padded = [bool((given["input_ids"] == classifier.tokenizer.pad_token_id).any()) for given in rows]
+    assert padded == ["attention_mask" in given for given in rows] and len(set(padded)) == 2
 
 
 def test_a_single_output_is_a_sigmoid(bert, tmp_path):
