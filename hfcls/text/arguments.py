@@ -56,7 +56,7 @@ class TextArguments(FloorArguments):
         default=None,
         metadata={
             "help": "True or False: pad batches to one of some twenty lengths, so that a device sees few shapes. "
-            "Absent: on a GPU."
+            "Absent: on a GPU, and with --torch_compile."
         },
     )
 

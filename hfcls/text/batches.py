@@ -32,16 +32,18 @@ def build_collator(
     Raises:
         InputError: `--padding_free`, and `model` cannot.
     """
-    on_card = training_args.device.type == "cuda"
-    bucketed = on_card if arguments.length_buckets is None else arguments.length_buckets
+    on_gpu = training_args.device.type == "cuda"
+    without_padding = getattr(arguments, "padding_free", False)
+    few_shapes = (on_gpu or training_args.torch_compile) and not without_padding
+    bucketed = few_shapes if arguments.length_buckets is None else arguments.length_buckets
     options = {
         "buckets": length_buckets(rows.max_length) if bucketed else (),
         "omit_full_mask": use_given_masks(model),
-        "padding_free": bool(getattr(arguments, "padding_free", False)),
+        "padding_free": without_padding,
     }
     collator = text_collator(tokenizer, **options)
     if collator.padding_free:
-        if on_card and not (training_args.bf16 or training_args.fp16):
+        if on_gpu and not (training_args.bf16 or training_args.fp16):
             raise InputError("--padding_free: a GPU has a kernel for halves only: give --bf16 True, or leave it out")
         _make_padding_free(model, collator, rows.train)
     return collator

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import transformers
 from hfcls.errors import InputError
 from hfcls.inference.buckets import length_buckets
 from hfcls.text import batches
-from hfcls.text.arguments import TextClassificationArguments
+from hfcls.text.arguments import PretrainedTextArguments
 from hfcls.training.arguments import parse
 from tests import worker
 from tests.text.test_baselines import run
@@ -36,13 +37,15 @@ def test_the_same_rows_give_the_same_losses(tmp_path, monkeypatch, capsys):
     assert "rows without padding (--padding_free): logits agree to" in said["free"]
 
 
-def build_collator(model, flags: str, tmp_path):
+def build_collator(model, flags: str, tmp_path, **changed):
     _, rows = worker.build(tmp_path / "rows", [], dropout=0.0)
-    argv = f"--architecture text_cnn --data_dir table.csv --use_cpu --output_dir {tmp_path / 'out'} {flags}".split()
+    argv = f"--from_scratch tiny --use_cpu --bf16 False --output_dir {tmp_path / 'out'} {flags}".split()
     arguments, training_args = parse(
-        TextClassificationArguments, task="t", description="", defaults=lambda given: {}, argv=argv
+        PretrainedTextArguments, task="t", description="", defaults=lambda given: {}, argv=argv
     )
-    tokenizer = transformers.BertTokenizer()
+    for name, value in changed.items():
+        setattr(training_args, name, value)
+    tokenizer = SimpleNamespace(pad_token_id=0, padding_side="right")
     return batches.build_collator(arguments, training_args, tokenizer, rows, model)
 
 
@@ -53,7 +56,13 @@ def test_a_model_that_needs_its_padding_is_refused(tmp_path):
         build_collator(model, "--padding_free", tmp_path)
 
 
-def test_on_a_cpu_batches_are_as_wide_as_their_longest_row(tmp_path):
+def test_widths_are_few_where_shapes_cost(tmp_path):
+    """On a CPU, batches are as wide as their longest row, unless each shape is compiled."""
     model = transformers.BertForSequenceClassification(transformers.BertConfig(num_hidden_layers=1))
-    assert build_collator(model, "", tmp_path).buckets == ()
-    assert build_collator(model, "--length_buckets True --output_dir x", tmp_path).buckets == length_buckets(24)
+
+    def buckets(flags="", **changed):
+        return build_collator(model, flags, tmp_path, **changed).buckets
+
+    assert buckets() == ()
+    assert buckets("--length_buckets True") == buckets(torch_compile=True) == length_buckets(24)
+    assert buckets("--length_buckets False", torch_compile=True) == ()
