@@ -162,7 +162,7 @@ def run_all(ask, clients: int) -> None:
 
 
 def hostile(model: str, requests: int, flags: list[str]) -> None:
-    draw, statuses, slowest = random.Random(0), Counter(), 0.0
+    draw, statuses, times = random.Random(0), Counter(), []
     long_body = b" " * 100_000_000
     with Server(model, *flags) as server:
         process, sizes = psutil.Process(server.process.pid), []
@@ -174,14 +174,15 @@ def hostile(model: str, requests: int, flags: list[str]) -> None:
             connection = server.connect()
             status, answer = server.ask(connection, path, body, headers)
             connection.close()
-            slowest = max(slowest, time.monotonic() - started)
+            times.append((time.monotonic() - started, status, len(body)))
             statuses[status] += 1
             assert status == 200 or 400 <= status < 500, (path, headers, body[:200], answer)
             if number % 100 == 99:
                 sizes.append(process.memory_info().rss)
         with contextlib.closing(server.connect()) as connection:
             assert server.ask(connection, "/predict", body_of("a"), JSON)[0] == 200
-    print(f"{requests} mutated requests: {dict(sorted(statuses.items()))}, the slowest {slowest:.2f} s")
+    print(f"{requests} mutated requests: {dict(sorted(statuses.items()))}")
+    print("the slowest, with status and bytes:", *[f"{seconds:.2f} s {rest}" for seconds, *rest in sorted(times)[-5:]])
     print("memory in MB after each hundred:", *[size // 2**20 for size in sizes])
 
 

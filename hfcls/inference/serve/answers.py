@@ -1,29 +1,32 @@
 """Logits as what clients get, by what was saved with the model."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from transformers import PreTrainedConfig
 
 from hfcls.inference.serve.schema import predictions
-from hfcls.inference.text_classifier import TextClassifier, probabilities_of
+from hfcls.inference.text_classifier import probabilities_of
 
 
+@dataclass(frozen=True)
 class Answers:
-    """The labels of one classifier, their thresholds, and what becomes of its logits.
+    """The classes of one model, and what becomes of its logits.
 
     Attributes:
-        classifier: whose they are.
+        config: of the model.
         labels: names of the classes.
         thresholds: (classes,) from which probability on each applies; None where one class is chosen.
     """
 
-    def __init__(self, classifier: TextClassifier):
-        self.classifier = classifier
-        self.labels, self.thresholds = classifier.labels, classifier.thresholds
+    config: PreTrainedConfig
+    labels: list[str]
+    thresholds: np.ndarray | None = None
 
     def probabilities(self, logits: Sequence[np.ndarray]) -> np.ndarray:
         """(rows, classes) float32, NaN where logits are not finite."""
-        return probabilities_of(np.stack(logits), self.classifier.config)
+        return probabilities_of(np.stack(logits), self.config)
 
     def predictions(self, logits: Sequence[np.ndarray], raw: bool = False) -> list[list[dict]]:
         """All labels of each row with their probabilities, or logits if `raw`, the highest first."""

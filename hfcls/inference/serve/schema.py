@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import annotated_types
 import numpy as np
@@ -14,6 +14,7 @@ from hfcls.terminal import shortened
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+    expected: ClassVar[str] = "give a text, a pair [text, text], or a batch [[text], …]"
 
     @classmethod
     def parse(cls, body: bytes):
@@ -28,7 +29,7 @@ class _Request(BaseModel):
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             field = shortened(str(first["loc"][0]), 60) if first["loc"] else "the body"
             of_inputs = field == "inputs" and first["type"] != "missing"
-            what = "give a text, a pair [text, text], or a batch [[text], …]" if of_inputs else first["msg"]
+            what = cls.expected if of_inputs else first["msg"]
             raise Refused(422, f"{field}: {what}") from None
 
 
@@ -44,6 +45,12 @@ class PredictRequest(_Request):
         description="null and true: of a long text the model reads what it was trained on. false: such a text is "
         "refused (413).",
     )
+
+
+class PictureRequest(_Request):
+    expected = "give a picture in base64, or a list of them"
+    inputs: str | list[str] = Field(description="A picture in base64, or a list of them.")
+    raw_scores: bool = Field(False, description="Logits in place of probabilities.")
 
 
 class ReadRequest(_Request):

@@ -40,14 +40,16 @@ class Service:
     batcher: Batcher
     limits: Limits
 
-    async def body(self, request: Request, *media_types: str) -> bytes:
-        """The whole body of a request, of one of the `media_types`.
+    async def body(self, request: Request, *media_types: str, limit: int | None = None) -> bytes:
+        """The whole body of a request, of one of the `media_types`; `limit` are its bytes where not those of `limits`.
 
         Raises:
             Refused: 415, it is of another one; 413, it is too long; 408, it does not come.
         """
         check_media_type(request, media_types)
-        return b"".join([chunk async for chunk in self.chunks(request, self.limits.body, self.limits.deadline)])
+        return b"".join(
+            [chunk async for chunk in self.chunks(request, limit or self.limits.body, self.limits.deadline)]
+        )
 
     async def chunks(self, request: Request, limit: int, seconds: float) -> AsyncIterator[bytes]:
         """The body of a request as it comes: at most `limit` bytes, in at most so many seconds.

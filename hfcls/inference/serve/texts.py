@@ -96,7 +96,8 @@ def takes_pairs(classifier: TextClassifier) -> bool | None:
 
 def add_routes(app: FastAPI, service: Service, classifier: TextClassifier) -> None:
     """Adds the routes of a classifier of texts to `app`."""
-    answers, pairs = Answers(classifier), takes_pairs(classifier)
+    answers = Answers(classifier.config, classifier.labels, classifier.thresholds)
+    pairs = takes_pairs(classifier)
 
     add_file_route(app, service, answers, pairs)
 
@@ -120,11 +121,11 @@ def add_routes(app: FastAPI, service: Service, classifier: TextClassifier) -> No
         return Response(schema.json_bytes({"predictions": found, "unread": answered.unread}), media_type=JSON)
 
     if isinstance(classifier, Classifier):
-        _add_explain(app, service, answers, pairs)
+        _add_explain(app, service, classifier, pairs)
 
 
-def _add_explain(app: FastAPI, service: Service, answers: Answers, pairs: bool | None) -> None:
-    method = how(answers.classifier)
+def _add_explain(app: FastAPI, service: Service, classifier: Classifier, pairs: bool | None) -> None:
+    labels, method = classifier.labels, how(classifier)
 
     @app.post("/explain", openapi_extra=body_of(schema.ExplainRequest), response_model=schema.ExplainResponse)
     async def explain_text(request: Request) -> Response:
@@ -132,7 +133,7 @@ def _add_explain(app: FastAPI, service: Service, answers: Answers, pairs: bool |
         asked = schema.ExplainRequest.parse(await service.body(request, JSON))
         if asked.pair and pairs is False:
             raise schema.no_pairs()
-        if asked.label is not None and asked.label not in answers.labels:
+        if asked.label is not None and asked.label not in labels:
             raise Refused(422, "label: the model has no such label; /info lists them")
         ((found, gap),) = await service.answers(request, [schema.ExplainItem(asked.text, asked.pair, asked.label)])
         said = {name: value for name, value in asdict(found).items() if name not in ("row", "text")}
