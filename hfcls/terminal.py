@@ -6,6 +6,7 @@ have no code for their letters.
 
 import io
 import logging
+import os
 import sys
 from typing import TextIO
 
@@ -20,8 +21,16 @@ _ESCAPES_IN_LINES = {code: escape for code, escape in _ESCAPES.items() if chr(co
 
 def prepare_terminal() -> None:
     """Writes letters that the encoding of standard output or error lacks as `\\u80a1` instead of raising, and what
-    loggers without a handler have to say as `PrintableFormatter` does.
+    loggers without a handler have to say as `PrintableFormatter` does. Bars of libraries are for terminals, for what
+    takes a while, and gone when it is done.
+
+    Has to be called before tqdm is imported, which reads its defaults from the environment then.
     """
+    bars = {"TQDM_DELAY": "2", "TQDM_LEAVE": ""}  # an empty word is false
+    if sys.stderr is None or not sys.stderr.isatty():
+        bars["TQDM_DISABLE"] = "1"
+    for name, value in bars.items():
+        os.environ.setdefault(name, value)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a notebook has others, pythonw none
             stream.reconfigure(errors="backslashreplace")

@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TypeAlias
 
 import datasets
 import pandas
@@ -12,7 +13,7 @@ import pyarrow
 from hfcls.data.files import digest
 from hfcls.errors import InputError
 
-Table = pandas.DataFrame | datasets.Dataset | datasets.DatasetDict
+Table: TypeAlias = pandas.DataFrame | datasets.Dataset | datasets.DatasetDict
 
 
 def saved_table(table: Table) -> str:

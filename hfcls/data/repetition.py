@@ -35,6 +35,8 @@ def count_repeated(splits: datasets.DatasetDict) -> dict | None:
 
 def repeated_line(repeated: dict) -> str:
     """What `count_repeated` found, for a reader."""
+    if not any([*repeated["surplus"].values(), *repeated["leaks"].values(), repeated["conflicts"]]):
+        return "no row is repeated, neither within a split nor in two of them"
     surplus = ", ".join(f"{count} in {split}" for split, count in repeated["surplus"].items())
     leaks = ", ".join(f"{count} in {pair.replace('/', ' and ')}" for pair, count in repeated["leaks"].items())
     return f"rows repeated: {surplus}; contents shared: {leaks}; under two labels: {repeated['conflicts']}"

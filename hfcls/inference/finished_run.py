@@ -74,6 +74,6 @@ class Run:
         Raises:
             InputError: there is nothing to push, no token that may, or the Hub cannot be reached.
         """
-        files_to_push(self.folder)  # that there is something to push is known before a repository is created
+        files_to_push(Path(self.folder))  # that there is something to push is known before a repository is created
         repo_id = check_hub(repo, token=token, private=private)
-        return push_folder(self.folder, repo_id, token=token)
+        return push_folder(Path(self.folder), repo_id, token=token)

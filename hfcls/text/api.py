@@ -2,7 +2,7 @@
 
 import json
 from os import PathLike
-from typing import Any
+from typing import Any, TypeAlias
 
 from accelerate import PartialState
 
@@ -17,7 +17,7 @@ from hfcls.training.checkpoints import checkpoint_to_resume, finished_before
 
 TASK = "text_classification"
 
-Data = str | PathLike[str] | Table
+Data: TypeAlias = str | PathLike[str] | Table
 
 
 def fine_tune(data: Data | None = None, model: str | PathLike[str] | None = None, **flags: Any) -> Run:

@@ -22,6 +22,7 @@ from hfcls.training.checkpoints import full_disk_said
 from hfcls.training.describe import describe_run, precision
 from hfcls.training.flags import check_fit
 from hfcls.training.non_finite import check_test_loss
+from hfcls.training.progress import MtimeNotice
 from hfcls.training.setup import Setup
 
 logger = logging.getLogger(__name__)
@@ -42,15 +43,21 @@ def start(training_args: TrainingArguments) -> None:
     if not main_process:
         datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()  # those of loading; the one of training is not among them
+    logging.getLogger("transformers.trainer_utils").addFilter(MtimeNotice())
     transformers.set_seed(training_args.seed)
     computed = precision(training_args)
     where = "" if computed == "float32" else " (--bf16 False switches it off)"
-    threads = f" of {use_cores()} thread(s)" if training_args.device.type == "cpu" else ""
-    logger.info("computing in %s%s, %d process(es)%s", computed, where, training_args.world_size, threads)
+    processes = _counted(training_args.world_size, "process", "es")
+    threads = f" of {_counted(use_cores(), 'thread')}" if training_args.device.type == "cpu" else ""
+    logger.info("computing in %s%s, %s%s", computed, where, processes, threads)
     if training_args.push_to_hub and main_process:
         training_args.hub_model_id = hub.check_hub(
             training_args.hub_model_id, token=training_args.hub_token, private=training_args.hub_private_repo
         )
+
+
+def _counted(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{plural}"
 
 
 def run(

@@ -12,6 +12,7 @@ import transformers
 from hfcls.models.truncation import save_pipeline
 from hfcls.training import checkpoints, optimization
 from hfcls.training.padding import describe_padding
+from hfcls.training.progress import Progress
 from hfcls.training.recorded_steps import RecordedSteps, why_not
 from hfcls.training.sampling import LengthGroupedSampler, last_batch, normalises_rows
 from hfcls.training.totals import RunTotals
@@ -43,6 +44,9 @@ class ClassifierTrainer(transformers.Trainer):
         self.recorded_steps = self._recorded_steps() if record_steps else None
         self.add_callback(RunTotals())
         self.add_callback(FindBestCheckpoint())
+        for theirs in (transformers.ProgressCallback, transformers.PrinterCallback):  # a notebook has another
+            if self.pop_callback(theirs) is not None:
+                self.add_callback(Progress())
 
     @property
     def totals(self) -> RunTotals:

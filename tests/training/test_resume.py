@@ -177,7 +177,7 @@ def test_sweep(recipes):
 
 def test_two_processes(recipes):
     folder = scenario(recipes, "processes")
-    assert (folder / "resumed_0.log").read_text().count("computing in float32, 2 process(es)") == 1
+    assert (folder / "resumed_0.log").read_text().count("computing in float32, 2 processes") == 1
     assert_same_run(folder / "killed", folder / "whole")
 
 
