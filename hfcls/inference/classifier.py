@@ -91,12 +91,7 @@ class Classifier(TextClassifier):
         return {"name_or_path": name, **self._options}
 
     def __setstate__(self, state: dict) -> None:
-        self.__init__(**state)
-
-
-def load_classifier(name_or_path: str, trust_remote_code: bool = False) -> Classifier:
-    """As `Classifier`."""
-    return Classifier(name_or_path, trust_remote_code=trust_remote_code)
+        self.__init__(**state)  # type: ignore[misc]  # a subclass has to take the same
 
 
 def _load(name_or_path: str, trust_remote_code: bool) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
@@ -105,7 +100,9 @@ def _load(name_or_path: str, trust_remote_code: bool) -> tuple[PreTrainedTokeniz
         raise InputError(f"{name_or_path}: holds no model (no config.json): name the --output_dir of a finished run")
     try:
         with quiet_loading():  # what it would warn of is checked below
-            tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
+            tokenizer = tokenizer_class(name_or_path).from_pretrained(  # type: ignore[attr-defined]
+                name_or_path, trust_remote_code=trust_remote_code
+            )
             model, loading = AutoModelForSequenceClassification.from_pretrained(
                 name_or_path, dtype=torch.float32, trust_remote_code=trust_remote_code, output_loading_info=True
             )

@@ -89,7 +89,9 @@ class TextClassifier(ABC):
         return np.array(noted or [0.5] * self.config.num_labels, dtype=np.float32)
 
     @overload
-    def __call__(self, texts: str, pairs: str | None = None) -> Answer: ...
+    def __call__(  # type: ignore[overload-overlap]  # a text is a sequence of texts, too
+        self, texts: str, pairs: str | None = None
+    ) -> Answer: ...
 
     @overload
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Answer]: ...
@@ -216,10 +218,10 @@ class TextClassifier(ABC):
         if text_pair_column is not None:
             pairs = checked_texts(table[text_pair_column], f"column {text_pair_column}", len(texts))
         answers = self._answers(texts, pairs)
-        predictions = [answer.label for answer in answers], [answer.probability for answer in answers]
+        columns: list[list] = [[a.label for a in answers], [a.probability for a in answers]]
         if self.thresholds is not None:
-            predictions = [list(answer.labels) for answer in answers], [list(a.labels.values()) for a in answers]
-        added = dict(zip(ADDED_COLUMNS, (*predictions, self.truncated(texts, pairs).tolist()), strict=True))
+            columns = [[list(a.labels) for a in answers], [list(a.labels.values()) for a in answers]]
+        added = dict(zip(ADDED_COLUMNS, [*columns, self.truncated(texts, pairs).tolist()], strict=True))
         return table.assign(**added) if isinstance(table, pandas.DataFrame) else {**table, **added}
 
     def _pad(self, rows: list[list[int]], name: str) -> np.ndarray:

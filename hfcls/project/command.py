@@ -1,11 +1,12 @@
 """`hfcls new` and `hfcls recipes` on the command line."""
 
 import argparse
+from typing import Any
 
 from hfcls.terminal import print_lines
 
 
-def add_new(verbs) -> None:
+def add_new(verbs: Any) -> None:
     """Adds the verb to the subparsers of `hfcls`."""
     summary = "begin a task of your own: a folder with corpus, model, recipe and test that runs as it is"
     parser = verbs.add_parser("new", help=summary, description=summary)
@@ -13,7 +14,7 @@ def add_new(verbs) -> None:
     parser.add_argument("name", metavar="NAME", help="of the folder and of the modules in it: letters, digits and _")
 
 
-def add_recipes(verbs) -> None:
+def add_recipes(verbs: Any) -> None:
     """Adds the verb to the subparsers of `hfcls`."""
     summary = "copy the recipes of hfcls into a folder, to be run and changed there"
     parser = verbs.add_parser("recipes", help=summary, description=summary)

@@ -9,7 +9,7 @@ import datasets
 import numpy as np
 from transformers import TrainingArguments
 
-from hfcls.inference.classifier import load_classifier
+from hfcls.inference.classifier import Classifier
 from hfcls.inference.examples import classify_texts
 from hfcls.inference.explain.run import explain_rows
 from hfcls.metrics.label_sets import LabelSets
@@ -151,7 +151,7 @@ class ClassifierSetup(Setup):
         ):
             return
         predictions = read_predictions(folder / PREDICTIONS, self.target)
-        write_explanations(folder, explain_rows(load_classifier(saved), predictions))
+        write_explanations(folder, explain_rows(Classifier(saved), predictions))
 
     def classify_examples(self, saved: str) -> list[tuple[str, dict]]:
         test = self.corpus.splits["test"]

@@ -3,9 +3,10 @@
 import logging
 import sys
 import time
+from typing import Any
 
 from tqdm import tqdm
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 logger = logging.getLogger(__name__)
 
@@ -82,12 +83,12 @@ class Progress(TrainerCallback):
             self._rows_bar = None
 
 
-def _bar(args, **options) -> tqdm:
+def _bar(args: TrainingArguments, **options: Any) -> tqdm:
     """A bar that leaves nothing behind, and is not there in a file or with `--disable_tqdm`."""
     return tqdm(leave=False, dynamic_ncols=True, disable=args.disable_tqdm or not sys.stderr.isatty(), **options)
 
 
-def _say(message: str, *values) -> None:
+def _say(message: str, *values: object) -> None:
     with tqdm.external_write_mode(file=sys.stderr):  # else the line would stand behind a bar
         logger.info(message, *values)
 

@@ -37,11 +37,11 @@ def _explain(options: argparse.Namespace) -> int:
     if not rows:
         return _explain_run(options)
 
-    from hfcls.inference.classifier import load_classifier
+    from hfcls.inference.classifier import Classifier
     from hfcls.inference.explain.explanation import explain
     from hfcls.inference.explain.page import write_page
 
-    classifier = load_classifier(options.model, options.trust_remote_code)
+    classifier = Classifier(options.model, trust_remote_code=options.trust_remote_code)
     if options.label is not None and options.label not in classifier.labels:
         raise InputError(f"--label {options.label}: {options.model} has {', '.join(map(printable, classifier.labels))}")
     explained = [explain(classifier, *row, label=options.label) for row in rows]
@@ -74,7 +74,7 @@ def _strongest(explanation) -> str:
 
 
 def _explain_run(options: argparse.Namespace) -> int:
-    from hfcls.inference.classifier import load_classifier
+    from hfcls.inference.classifier import Classifier
     from hfcls.inference.explain.run import explain_rows
     from hfcls.report import write_report
     from hfcls.report.run import load_run
@@ -83,7 +83,7 @@ def _explain_run(options: argparse.Namespace) -> int:
     if not Path(options.model, "run.json").is_file():
         raise InputError(f"{options.model}: is no finished run: give texts, or --input FILE")
     run = load_run(options.model)
-    classifier = load_classifier(options.model, options.trust_remote_code)
+    classifier = Classifier(options.model, trust_remote_code=options.trust_remote_code)
     write_explanations(run.folder, explain_rows(classifier, run.predictions))
     print_lines(f"report: {write_report(run.folder)}")
     return 0

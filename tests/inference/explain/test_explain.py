@@ -14,7 +14,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, RobertaConfig, RobertaForSequenceClassification
 
 from hfcls.cli import main
-from hfcls.inference.classifier import load_classifier
+from hfcls.inference.classifier import Classifier
 from hfcls.inference.explain.explanation import explain
 from hfcls.inference.explain.gradients import token_weights
 from hfcls.inference.explain.tokens import Tokens, read_tokens
@@ -54,7 +54,7 @@ def trained(tmp_path_factory):
 
 def test_contributions_of_ngrams_sum_to_the_logit(trained):
     for name in (trained("ngram_linear"), SAVED / "ngram_linear", SAVED / "ngram_linear_multi_label"):
-        classifier = load_classifier(str(name))
+        classifier = Classifier(str(name))
         for text in TEXTS:
             for label in classifier.labels:
                 one, gap = explain(classifier, text, label=label)
@@ -63,7 +63,7 @@ def test_contributions_of_ngrams_sum_to_the_logit(trained):
 
 
 def test_a_weight_is_that_of_the_ngrams_a_token_is_in():
-    classifier = load_classifier(str(SAVED / "ngram_linear"))
+    classifier = Classifier(str(SAVED / "ngram_linear"))
     model, text = classifier.model, "老戏骨长沙开唱老"
     tokens = read_tokens(classifier, text)
     ids = torch.tensor([tokens.inputs["input_ids"]])
@@ -87,7 +87,7 @@ def test_a_weight_is_that_of_the_ngrams_a_token_is_in():
 @needs_captum
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_integrated_gradients_are_complete(name):
-    classifier = load_classifier(str(SAVED / name))
+    classifier = Classifier(str(SAVED / name))
     for text in TEXTS[:3]:
         one, gap = explain(classifier, text)
         assert gap <= 0.05
@@ -132,7 +132,7 @@ def test_they_equal_an_integral_of_our_own(kind):
 @pytest.mark.parametrize("name", TRAINED)
 def test_what_is_marked_matters_more_than_what_is_not(name, trained):
     """Deleting the marked fifth of a text moves its probability more than deleting another fifth, over 200 rows."""
-    classifier = load_classifier(str(trained(name)))
+    classifier = Classifier(str(trained(name)))
     draws = np.random.default_rng(0)
     texts = [line.partition("\t")[0] for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
     texts = [texts[row % len(texts)] for row in range(200)]
@@ -157,7 +157,7 @@ def without(text, marks):
 
 
 def test_what_is_not_read_is_told(trained):
-    classifier = load_classifier(str(trained("ngram_linear")))
+    classifier = Classifier(str(trained("ngram_linear")))
     text = "股" * classifier.truncation.max_length + "市场上涨"
     one, _ = explain(classifier, text)
     assert text[slice(*one.unread)] == "市场上涨"
@@ -167,7 +167,7 @@ def test_what_is_not_read_is_told(trained):
 
 @needs_captum
 def test_second_texts():
-    classifier = load_classifier(str(SAVED / "bert_pair"))
+    classifier = Classifier(str(SAVED / "bert_pair"))
     one, _ = explain(classifier, "股市", "球队<b>赢得冠军")
     assert one.text == "股市\n球队<b>赢得冠军"
     assert {one.text[mark.begin : mark.end] for mark in one.marks} >= {"股", "市", "球", "冠"}
