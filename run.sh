@@ -16,11 +16,39 @@ install() {
     echo "error: $("$python" --version 2>&1) is too old: hfcls needs Python 3.11 or newer; name one with PYTHON=…" >&2
     exit 2
   fi
-  echo "installing into $venv (once)"
+  local packages
+  packages=$(grep -c == requirements.lock)
+  echo "installing $packages packages into $venv (once; by far the largest is torch)"
   "$python" -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r requirements.lock
+  "$venv/bin/pip" install --disable-pip-version-check --progress-bar off -r requirements.lock | progress "$packages" || {
+    echo "error: not installed; name a mirror of the package index with PIP_INDEX_URL=…, or a folder of wheels with" \
+      "PIP_NO_INDEX=1 PIP_FIND_LINKS=…, and call it again" >&2
+    exit 2
+  }
   PYTHONWARNINGS=ignore "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
   echo "$wanted" > "$venv/installed"
+}
+
+# What pip prints, as one line that counts; in a file, only downloads of 10 MB and more have a line.
+progress() {
+  local line collected=0 what
+  while IFS= read -r line; do
+    case $line in
+      "Collecting "* | "Processing "* | "Requirement already satisfied"*)
+        collected=$((collected + 1)) what=${line%% (from *} what=${what##*[ /]}
+        ;;
+      *".metadata "*) continue ;;
+      *"Downloading "*.whl\ * | *"Downloading "*.tar.gz\ *) what="downloading ${line##*Downloading }" ;;
+      "Installing collected packages"*) what="unpacking all of them" ;;
+      *) continue ;;
+    esac
+    if [ -t 1 ]; then
+      printf '\r\033[K%.100s' "$collected of $1: $what"
+    elif [[ $what =~ \([0-9]{2,}[.0-9]*\ MB || $what =~ GB || $what = unpacking* ]]; then
+      echo "$collected of $1: $what"
+    fi
+  done
+  [ ! -t 1 ] || printf '\r\033[K'
 }
 
 visible_gpus() {

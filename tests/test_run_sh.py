@@ -51,6 +51,35 @@ def test_first_run_installs_and_the_second_does_not(checkout):
     assert len(run(checkout, "test")[1]) == 5
 
 
+def test_the_installation_says_how_far_it_is_and_what_to_do_where_it_fails(checkout):
+    pip = checkout / ".venv" / "bin" / "pip"
+    pip.write_text(
+        """#!/bin/sh
+echo "Looking in indexes: https://example.org/simple"
+echo "Collecting six==1.17.0 (from -r requirements.lock (line 2))"
+echo "  Downloading six-1.17.0-py2.py3-none-any.whl.metadata (12 MB)"
+echo "  Downloading six-1.17.0-py2.py3-none-any.whl (11 kB)"
+echo "Processing /a b/wheels/torch-2.13.0-cp311.whl (from -r requirements.lock (line 3))"
+echo "  Downloading torch-2.13.0-cp311.whl (180.1 MB)"
+echo "Installing collected packages: six, torch"
+exit $FAILS
+"""
+    )
+    result, _ = run(checkout, "--help", FAILS="0")
+    assert result.returncode == 0, result.stderr
+    packages = (ROOT / "requirements.lock").read_text().count("==")
+    assert result.stdout.splitlines()[:3] == [
+        f"installing {packages} packages into .venv (once; by far the largest is torch)",
+        f"2 of {packages}: downloading torch-2.13.0-cp311.whl (180.1 MB)",
+        f"2 of {packages}: unpacking all of them",
+    ]
+    (checkout / ".venv" / "installed").unlink()
+    result, _ = run(checkout, "--help", FAILS="1")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: not installed; name a mirror of the package index with PIP_INDEX_URL=")
+    assert not (checkout / ".venv" / "installed").exists()
+
+
 @pytest.mark.parametrize(
     ("visible", "processes"), [("0,1", 2), ("3", 1), ("", 1), ("GPU-1a,GPU-2b,GPU-3c", 3), ("-1", 1), ("0,-1,1", 1)]
 )
