@@ -108,7 +108,7 @@ def _verb(verbs, name: str, run, summary: str, **options) -> _Parser:
 
 def _add_predict(verbs) -> None:
     parser = _verb(verbs, "predict", _predict, "classify texts, or a file of any length")
-    parser.add_argument("model", metavar="MODEL", help="the folder of a finished run, or a Hub name")
+    parser.add_argument("model", metavar="MODEL", help="the folder of a finished run, a Hub name, or modelscope:NAME")
     parser.add_argument("texts", metavar="TEXT", nargs="*")
     parser.add_argument("--input", metavar="FILE", help=INPUT_HELP)
     parser.add_argument("--output", metavar="FILE", help="the CSV file to write, or to go on with")

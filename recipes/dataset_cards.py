@@ -50,6 +50,7 @@ def main():
     from hfcls.training import run as training
 
     training.start(training_args)
+    cards.check_models(arguments)
     corpus = cards.load_cards(arguments, training_args)
     cross_validation.run(cards.build, corpus, arguments, training_args, task=TASK)
 

@@ -52,6 +52,7 @@ def main():
     from hfcls.training.corpus import load_corpus
 
     training.start(training_args)
+    images.check_model(arguments)
     corpus = load_corpus(CORPORA["mnist"], arguments, training_args)
     cross_validation.run(images.build, corpus, arguments, training_args, task=TASK)
 

@@ -49,11 +49,12 @@ def defaults(given):
 def main():
     arguments, training_args = parse(RetrievalArguments, task=TASK, description=__doc__, defaults=defaults)
 
-    from hfcls.retrieval.build import build
+    from hfcls.retrieval.build import build, check_model
     from hfcls.retrieval.corpus import load_retrieval_corpus
     from hfcls.training.run import run, start
 
     start(training_args)
+    check_model(arguments, default=MODEL)
     corpus = load_retrieval_corpus(arguments, training_args)
     setup = build(arguments, training_args, corpus, default=MODEL)
     run(setup, arguments, training_args, task=TASK)

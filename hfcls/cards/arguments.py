@@ -30,7 +30,7 @@ class CardArguments(FloorArguments):
         default="lsa",
         metadata={
             "help": "What compares them: lsa, singular vectors of the training cards; or a model of "
-            "sentence-transformers (extra [embeddings]), jinaai/jina-embeddings-v2-small-en, or a folder."
+            "sentence-transformers (extra [embeddings]): of the Hub, modelscope:OWNER/NAME, or a folder."
         },
     )
     embedding_prompt: str | None = field(

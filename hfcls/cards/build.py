@@ -8,7 +8,14 @@ from pathlib import Path
 import datasets
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, TrainingArguments
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainingArguments,
+)
 
 from hfcls.cards.arguments import CardArguments
 from hfcls.cards.metrics import CardMetrics
@@ -18,8 +25,9 @@ from hfcls.cards.sentence_embedder import SentenceEmbedder
 from hfcls.cards.statistics import count_features, fit_bag, fit_prior, fit_table, number_statistics
 from hfcls.data.corpora import CORPORA
 from hfcls.errors import InputError
-from hfcls.inference.load_report import log_differences, not_noted
-from hfcls.inference.loading import loading_errors, num_positions, register_models, with_padding
+from hfcls.inference.download import FROM_SCRATCH, log_source, model_folder
+from hfcls.inference.load_report import log_differences
+from hfcls.inference.loading import check_text_classifier, loading_errors, num_positions, with_padding
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.card_features import LSA, PAIR, CardFeatureExtractor, pad
 from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification
@@ -52,6 +60,28 @@ def load_cards(arguments: CardArguments, training_args: TrainingArguments) -> Co
         notes.append("the validation cards were trained on, too: nothing was chosen by them")
     # Cards are long: a row is called by its id.
     return replace(corpus, splits=datasets.DatasetDict(splits), notes=notes, display_column="id")
+
+
+def check_models(arguments: CardArguments) -> None:
+    """Makes sure, before any data is prepared, that there are the models that `build` will load.
+
+    Raises:
+        InputError: one cannot be fetched or loaded.
+    """
+    if arguments.evaluate_only is not None:
+        if _is_ngram_linear(arguments):
+            check_text_classifier(arguments.evaluate_only, trained=True)
+        else:
+            load_card_model(arguments.evaluate_only, trust_remote_code=arguments.trust_remote_code)
+            log_source(arguments.evaluate_only)
+    elif arguments.architecture != "ngram_linear":
+        if arguments.model_name_or_path is not None:
+            with torch.random.fork_rng(devices=[]):
+                _pretrained_encoder(arguments.model_name_or_path, arguments.max_length)
+            log_source(arguments.model_name_or_path)
+        if _by_embeddings(arguments):
+            SentenceEmbedder(arguments.embedding_model, trust_remote_code=arguments.trust_remote_code)
+            log_source(arguments.embedding_model)
 
 
 def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:
@@ -105,8 +135,9 @@ def _processor(
         tokenizer = train_wordpiece_tokenizer(corpus.splits["train"]["text"], max_length=arguments.max_length)
         encoder = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.target.names, arguments.max_length).bert
     elif arguments.model_name_or_path is not None:
-        tokenizer, encoder = _pretrained_encoder(arguments.model_name_or_path, arguments.max_length, note)
-    if arguments.similarities and arguments.embedding_model != LSA:
+        tokenizer, encoder, loading = _pretrained_encoder(arguments.model_name_or_path, arguments.max_length)
+        log_differences(arguments.model_name_or_path, encoder, loading, note)
+    if _by_embeddings(arguments):
         embedder = SentenceEmbedder(
             arguments.embedding_model,
             prompt=arguments.embedding_prompt,
@@ -118,13 +149,18 @@ def _processor(
     return CardProcessor(CardFeatureExtractor(), tokenizer, embedder), encoder
 
 
-def _pretrained_encoder(name_or_path: str, max_length: int, note: Callable[[str], None] = not_noted):
+def _by_embeddings(arguments: CardArguments) -> bool:
+    return arguments.similarities and arguments.embedding_model != LSA
+
+
+def _pretrained_encoder(name_or_path: str, max_length: int) -> tuple[PreTrainedTokenizerBase, PreTrainedModel, dict]:
+    """Tokenizer, encoder, and what transformers says of the weights that it found."""
     with loading_errors(name_or_path):
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
+        folder = model_folder(name_or_path, instead=FROM_SCRATCH)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         encoder, loading = AutoModel.from_pretrained(
-            name_or_path, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+            folder, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
         )
-    log_differences(name_or_path, encoder, loading, note)
     config = encoder.config
     if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
         raise InputError(f"{name_or_path}: is a {config.model_type}, no encoder of texts; give one such as BERT")
@@ -133,7 +169,7 @@ def _pretrained_encoder(name_or_path: str, max_length: int, note: Callable[[str]
         raise InputError(f"--max_length {max_length}: {name_or_path} has {positions} positions; give at most that")
     tokenizer = with_padding(tokenizer, name_or_path)
     tokenizer.model_max_length = max_length  # saved with it
-    return tokenizer, encoder
+    return tokenizer, encoder, loading
 
 
 def build_model(
@@ -218,12 +254,9 @@ def _coarse_classes(corpus: Corpus) -> dict:
 def _is_ngram_linear(arguments: CardArguments) -> bool:
     if arguments.evaluate_only is None:
         return arguments.architecture == "ngram_linear"
-    register_models()
-    try:
-        return AutoConfig.from_pretrained(arguments.evaluate_only, trust_remote_code=False).model_type == "ngram_linear"
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"--evaluate_only {arguments.evaluate_only}: cannot be loaded ({reason})") from error
+    with loading_errors(arguments.evaluate_only):
+        folder = model_folder(arguments.evaluate_only)
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type == "ngram_linear"
 
 
 def _baseline(arguments: CardArguments) -> BaselineArguments:

@@ -15,6 +15,7 @@ from transformers import (
 
 from hfcls.cards import sentence_embedder
 from hfcls.cards.sentence_embedder import SentenceEmbedder
+from hfcls.inference.download import model_folder
 from hfcls.inference.loading import load_model, loading_errors
 from hfcls.models.card_features import LSA, TASK_CATEGORIES, CardFeatureExtractor, name_words
 
@@ -33,8 +34,8 @@ class CardProcessor:
     embedder: SentenceEmbedder | None = None
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str, config, *, trust_remote_code: bool = False) -> "CardProcessor":
-        """What was saved with a model of which `config` is the config.
+    def from_pretrained(cls, folder: str, config, *, trust_remote_code: bool = False) -> "CardProcessor":
+        """What was saved in `folder` with a model of which `config` is the config.
 
         `trust_remote_code` allows the embedding model to run code of its own.
 
@@ -44,9 +45,9 @@ class CardProcessor:
         """
         has_encoder = getattr(config, "text_config", None) is not None
         return cls(
-            AutoFeatureExtractor.from_pretrained(name_or_path, trust_remote_code=False),
-            AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False) if has_encoder else None,
-            sentence_embedder.saved(name_or_path, trust_remote_code=trust_remote_code)
+            AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False),
+            AutoTokenizer.from_pretrained(folder, trust_remote_code=False) if has_encoder else None,
+            sentence_embedder.saved(folder, trust_remote_code=trust_remote_code)
             if config.embedding_model not in (None, LSA)
             else None,
         )
@@ -100,4 +101,6 @@ def load_card_model(name_or_path: str, *, trust_remote_code: bool = False) -> tu
     """
     with loading_errors(name_or_path):
         model = load_model(AutoModelForSequenceClassification, name_or_path)
-        return CardProcessor.from_pretrained(name_or_path, model.config, trust_remote_code=trust_remote_code), model
+        return CardProcessor.from_pretrained(
+            model_folder(name_or_path), model.config, trust_remote_code=trust_remote_code
+        ), model

@@ -9,9 +9,9 @@ import datasets
 import numpy as np
 import torch
 from datasets.fingerprint import Hasher
-from huggingface_hub import errors, hf_hub_download, snapshot_download
 
 from hfcls.errors import InputError
+from hfcls.inference.download import model_folder
 from hfcls.inference.load_report import quiet_loading
 from hfcls.runs.hub import EMBEDDING_MODEL
 
@@ -22,7 +22,7 @@ class SentenceEmbedder:
     """A model of sentence-transformers, whose embeddings have length 1.
 
     Args:
-        name_or_path: of the Hub, or a folder.
+        name_or_path: as `model_folder` takes it.
         prompt: what stands in front of every text, saved with the model; absent: what the model itself brings.
         trust_remote_code: whether to run code that comes with the model.
         device: absent: the GPU, if there is one.
@@ -43,11 +43,12 @@ class SentenceEmbedder:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise InputError(f"{name_or_path} needs an extra: pip install 'hfcls[embeddings]'") from error
+        folder = model_folder(name_or_path, instead="leave --embedding_model out")
         try:
-            _refuse_foreign_code(name_or_path, trust_remote_code)
+            _refuse_foreign_code(name_or_path, folder, trust_remote_code)
             with quiet_loading():
                 model = SentenceTransformer(
-                    name_or_path,
+                    folder,
                     device=None if device is None else str(device),
                     trust_remote_code=trust_remote_code,
                     prompts=None if prompt is None else {PROMPT: prompt},
@@ -57,8 +58,7 @@ class SentenceEmbedder:
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
-                f"{name_or_path}: cannot be loaded ({reason}). Without a network: give a downloaded folder, set "
-                f"HF_ENDPOINT to a mirror, or leave --embedding_model out"
+                f"{name_or_path}: cannot be loaded ({reason}): fetch it again, or leave --embedding_model out"
             ) from error
 
     @property
@@ -98,45 +98,26 @@ class SentenceEmbedder:
         self.model.save(str(Path(output_dir) / EMBEDDING_MODEL), create_model_card=False)
 
 
-def saved(name_or_path: str, *, trust_remote_code: bool = False) -> SentenceEmbedder:
-    """The embedding model that was saved with the classifier `name_or_path`, of the Hub or a folder.
+def saved(folder: str, *, trust_remote_code: bool = False) -> SentenceEmbedder:
+    """The embedding model that was saved with the classifier in `folder`.
 
     Raises:
         InputError: there is none, or it cannot be loaded.
     """
-    folder = Path(name_or_path)
-    if not folder.is_dir():
-        folder = Path(snapshot_download(name_or_path, allow_patterns=f"{EMBEDDING_MODEL}/*"))
-    if not (folder / EMBEDDING_MODEL).is_dir():
-        raise InputError(
-            f"{name_or_path}: has no {EMBEDDING_MODEL}, which its classifier needs: give the folder of the run"
-        )
-    return SentenceEmbedder(str(folder / EMBEDDING_MODEL), trust_remote_code=trust_remote_code)
+    inside = Path(folder, EMBEDDING_MODEL)
+    if not inside.is_dir():
+        raise InputError(f"{folder}: has no {EMBEDDING_MODEL}, which its classifier needs: give the folder of the run")
+    return SentenceEmbedder(str(inside), trust_remote_code=trust_remote_code)
 
 
-def _refuse_foreign_code(name_or_path: str, trust_remote_code: bool) -> None:
+def _refuse_foreign_code(name_or_path: str, folder: str, trust_remote_code: bool) -> None:
     """Without its code a model may load all the same, as a related one with random weights: jina-embeddings-v2
     does (https://github.com/embeddings-benchmark/mteb/issues/1862).
     """
-    config = _config(name_or_path)
+    path = Path(folder, "config.json")  # models of words alone have none
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if "AutoModel" in config.get("auto_map", {}) and not trust_remote_code:
         raise InputError(
             f"{name_or_path} runs code that comes with it ({config['auto_map']['AutoModel']}): read it, and give "
             f"--trust_remote_code True, or choose another model"
         )
-
-
-def _config(name_or_path: str) -> dict:
-    """The config.json of a folder or of the Hub; empty where there is none, as of models of words alone.
-
-    Raises:
-        OSError: the model is not on the Hub.
-        ValueError: the file is no JSON, or the name none of the Hub.
-    """
-    path = Path(name_or_path, "config.json")
-    if not Path(name_or_path).is_dir():
-        try:
-            path = Path(hf_hub_download(name_or_path, "config.json"))
-        except errors.EntryNotFoundError:
-            return {}
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -12,7 +12,10 @@ class ImageArguments(RecipeArguments):
 
     model_name_or_path: str | None = field(
         default=None,
-        metadata={"help": "A vision model of the Hub, or a folder, with its own processor; absent: the published CNN."},
+        metadata={
+            "help": "A vision model with its own processor, of the Hub, modelscope:OWNER/NAME or a folder; absent: the "
+            "published CNN."
+        },
     )
     augment: bool = field(
         default=True, metadata={"help": "Small rotations, shifts, scales and shears of the training pictures."}

@@ -6,12 +6,23 @@ from transformers import TrainingArguments
 from hfcls.images.arguments import ImageArguments
 from hfcls.images.rows import ImageCollator, ImageRows, pixel_values_by
 from hfcls.inference.examples import classify_images
-from hfcls.inference.loading import load_image_classifier
+from hfcls.inference.loading import check_image_classifier, load_image_classifier
 from hfcls.models.image_cnn import ImageCNNConfig, ImageCNNForImageClassification, ImageCNNImageProcessor
 from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.setup import Corpus, Rows, align_labels
 
 TASK = "image-classification"
+
+
+def check_model(arguments: ImageArguments) -> None:
+    """Makes sure, before any data is prepared, that there is the model that `build` will load.
+
+    Raises:
+        InputError: it cannot be fetched or loaded.
+    """
+    name = arguments.evaluate_only or arguments.model_name_or_path
+    if name is not None:
+        check_image_classifier(name, trained=arguments.evaluate_only is not None)
 
 
 def build(arguments: ImageArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:

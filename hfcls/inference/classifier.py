@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from hfcls.errors import InputError
+from hfcls.inference.download import model_folder
 from hfcls.inference.load_report import quiet_loading
 from hfcls.inference.loading import check_whole, longest_input, register_models, tokenizer_class
 from hfcls.inference.text_classifier import TextClassifier
@@ -27,7 +28,7 @@ GPU_BATCH_SIZE = 512  # see `TextClassifier.batch_size`
 
 
 class Classifier(TextClassifier):
-    """A sequence classifier of a folder or of the Hub, in float32. The models of hfcls need no remote code.
+    """A sequence classifier of a folder or of a hub, in float32. The models of hfcls need no remote code.
 
     A pickled one is its name: it is loaded anew where it is unpickled, by a worker of Ray or Spark on its own device.
 
@@ -36,7 +37,8 @@ class Classifier(TextClassifier):
     'positive'
 
     Args:
-        name_or_path: the folder of a finished run, or a Hub name.
+        name_or_path: the folder of a finished run; or OWNER/NAME of the Hub, or modelscope:OWNER/NAME, both also at a
+            revision, OWNER/NAME@REVISION.
         device: "cpu", "cuda:1" and the like; None for the GPU if there is one.
         trust_remote_code: run code that the model brings.
 
@@ -98,13 +100,14 @@ def _load(name_or_path: str, trust_remote_code: bool) -> tuple[PreTrainedTokeniz
     register_models()
     if Path(name_or_path).is_dir() and not Path(name_or_path, "config.json").is_file():
         raise InputError(f"{name_or_path}: holds no model (no config.json): name the --output_dir of a finished run")
+    folder = model_folder(name_or_path)
     try:
         with quiet_loading():  # what it would warn of is checked below
-            tokenizer = tokenizer_class(name_or_path).from_pretrained(  # type: ignore[attr-defined]
-                name_or_path, trust_remote_code=trust_remote_code
+            tokenizer = tokenizer_class(folder).from_pretrained(  # type: ignore[attr-defined]
+                folder, trust_remote_code=trust_remote_code
             )
             model, loading = AutoModelForSequenceClassification.from_pretrained(
-                name_or_path, dtype=torch.float32, trust_remote_code=trust_remote_code, output_loading_info=True
+                folder, dtype=torch.float32, trust_remote_code=trust_remote_code, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError, ImportError, EOFError, UnpicklingError, SafetensorError) as error:
         raise InputError(_explain(name_or_path, error)) from error
@@ -121,10 +124,7 @@ def _explain(name: str, error: Exception) -> str:
     if isinstance(error, UnpicklingError):
         return f"{name}: its weights (.bin) are torn, or hold code, which is not run: give one with model.safetensors"
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return (
-        f"{name}: cannot be loaded ({reason}): name the folder of a sequence classifier or one of the Hub; without a "
-        "network, one that was downloaded"
-    )
+    return f"{name}: cannot be loaded ({reason}): name the folder of a sequence classifier, or one of a hub"
 
 
 @contextmanager

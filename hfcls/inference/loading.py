@@ -1,4 +1,4 @@
-"""Loading a classifier with its tokenizer or image processor, this project's own included, from a folder or the Hub.
+"""Loading a classifier with its tokenizer or image processor, this project's own included, from a folder or a hub.
 
 No code of a model's folder is run but where the caller says so: without a word from us, transformers would ask on
 standard input.
@@ -9,7 +9,7 @@ import importlib
 import logging
 import pickle
 import pkgutil
-import textwrap
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -32,10 +32,13 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 import hfcls.models
 from hfcls.errors import InputError
+from hfcls.inference.download import FROM_SCRATCH, log_source, model_folder, one_line
 from hfcls.inference.load_report import log_differences, not_noted, quiet_loading
 from hfcls.models.jieba_tokenizer import JiebaTokenizer
 
 logger = logging.getLogger(__name__)
+
+PLACEHOLDERS = ["0", "1"]  # labels of a classifier that is only made to see whether it can be
 
 # What a config says of the training that the model has had: nothing of it is true of a new classifier made from it.
 OF_TRAINING = ("decision_thresholds", "calibrated_temperature", "long_texts", "custom_pipelines")
@@ -47,22 +50,22 @@ def register_models() -> None:
         importlib.import_module(f"hfcls.models.{module.name}")
 
 
-def tokenizer_class(name_or_path: str) -> type:
+def tokenizer_class(folder: str) -> type:
     """`AutoTokenizer`, or the one class of this project that it cannot know.
 
     transformers registers a tokenizer for one kind of model, and `JiebaTokenizer` serves several.
     """
-    ours = get_tokenizer_config(name_or_path).get("tokenizer_class") == JiebaTokenizer.__name__
+    ours = get_tokenizer_config(folder).get("tokenizer_class") == JiebaTokenizer.__name__
     return JiebaTokenizer if ours else AutoTokenizer
 
 
 def load_text_classifier(
     name_or_path: str, labels: list[str] | None = None, note: Callable[[str], None] = not_noted
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """Tokenizer and classifier of texts, of a Hub name or a folder.
+    """Tokenizer and classifier of texts, of a hub or a folder.
 
     Args:
-        name_or_path: of the Hub, or a folder.
+        name_or_path: as `model_folder` takes it.
         labels: a new classifier of them is made, with a head from random weights unless the saved one is of the very
             same classes; None for the classifier that was saved.
         note: takes what there is to be said of the weights that a new classifier took, a line each.
@@ -71,13 +74,43 @@ def load_text_classifier(
         InputError: as `loading_errors`; or it has no trained head where `labels` is None.
     """
     with loading_errors(name_or_path):
-        tokenizer = tokenizer_class(name_or_path).from_pretrained(name_or_path, trust_remote_code=False)
-        tokenizer = with_padding(tokenizer, name_or_path)
+        tokenizer = _tokenizer(name_or_path, instead="" if labels is None else FROM_SCRATCH)
         model = load_model(AutoModelForSequenceClassification, name_or_path, labels, note)
         if model.config.get_text_config().pad_token_id is None:
             # A decoder classifies by the last token of a text, which it knows by this.
             model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
         return tokenizer, model
+
+
+def check_text_classifier(name_or_path: str, *, trained: bool) -> None:
+    """Makes sure, before anything takes time, that `load_text_classifier` can load a model.
+
+    Raises:
+        InputError: it cannot, with labels of its own (`trained`) or with new ones.
+    """
+    with loading_errors(name_or_path), torch.random.fork_rng(devices=[]):  # the heads of a run are those of its seed
+        _tokenizer(name_or_path, instead="" if trained else FROM_SCRATCH)
+        log_source(name_or_path)
+        _read(AutoModelForSequenceClassification, name_or_path, None if trained else PLACEHOLDERS)
+
+
+def check_image_classifier(name_or_path: str, *, trained: bool) -> None:
+    """As `check_text_classifier`, for `load_image_classifier`."""
+    with loading_errors(name_or_path), torch.random.fork_rng(devices=[]):
+        _image_processor(name_or_path)
+        log_source(name_or_path)
+        _read(AutoModelForImageClassification, name_or_path, None if trained else PLACEHOLDERS)
+
+
+def _tokenizer(name_or_path: str, instead: str) -> PreTrainedTokenizerBase:
+    folder = model_folder(name_or_path, instead=instead)
+    tokenizer = tokenizer_class(folder).from_pretrained(folder, trust_remote_code=False)
+    return with_padding(tokenizer, name_or_path)
+
+
+def _image_processor(name_or_path: str) -> BaseImageProcessor:
+    # Pillow's: torchvision is no dependency.
+    return AutoImageProcessor.from_pretrained(model_folder(name_or_path), backend="pil", trust_remote_code=False)
 
 
 def with_padding(tokenizer: PreTrainedTokenizerBase, name_or_path: str) -> PreTrainedTokenizerBase:
@@ -106,8 +139,7 @@ def load_image_classifier(
 ) -> tuple[BaseImageProcessor, PreTrainedModel]:
     """Image processor and classifier of pictures; arguments and errors are those of `load_text_classifier`."""
     with loading_errors(name_or_path):
-        # Pillow's: torchvision is no dependency.
-        processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
+        processor = _image_processor(name_or_path)
         return processor, load_model(AutoModelForImageClassification, name_or_path, labels, note)
 
 
@@ -118,12 +150,13 @@ def load_chinese_clip(name_or_path: str) -> tuple[ChineseCLIPProcessor, ChineseC
         InputError: as `loading_errors`; or it is another kind of model, or some of its weights are missing.
     """
     with loading_errors(name_or_path):
-        kind = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False).model_type
+        folder = model_folder(name_or_path, instead=FROM_SCRATCH)
+        kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
         if kind != ChineseCLIPModel.config_class.model_type:
             raise InputError(f"{name_or_path}: is a {kind}, not a Chinese-CLIP; give one, or a folder that holds one")
-        image_processor = AutoImageProcessor.from_pretrained(name_or_path, backend="pil", trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-        model, loading = ChineseCLIPModel.from_pretrained(name_or_path, dtype=torch.float32, output_loading_info=True)
+        image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        model, loading = ChineseCLIPModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
         check_whole(name_or_path, loading["missing_keys"], "Chinese-CLIP")
         return ChineseCLIPProcessor(image_processor, tokenizer), model
 
@@ -133,8 +166,8 @@ def loading_errors(name_or_path: str) -> Iterator[None]:
     """Makes the models of this project known, and turns what loading prints and raises in the block into one line.
 
     Raises:
-        InputError: the model is not there, cannot be read, brings code of its own, needs a package that is not
-            installed, or there is no network.
+        InputError: the model is not there, cannot be read, brings code of its own, or needs a package that is not
+            installed.
     """
     register_models()
     try:
@@ -148,22 +181,22 @@ def loading_errors(name_or_path: str) -> Iterator[None]:
             "model.safetensors"
         ) from error
     except ImportError as error:
-        raise InputError(f"{name_or_path}: cannot be loaded, a package is missing: {_one_line(error)}") from error
+        raise InputError(f"{name_or_path}: cannot be loaded, a package is missing: {one_line(error)}") from error
     except (OSError, ValueError, RuntimeError, EOFError, SafetensorError) as error:
         if "trust_remote_code" in str(error):
             raise InputError(
                 f"{name_or_path}: brings code of its own, which hfcls does not run: read it, then give its file as "
                 "--architecture FILE.py"
             ) from error
+        if "Unrecognized configuration class" in str(error):  # followed by the names of all that would do
+            kind = re.search(r"(\w+)Config'", str(error))
+            raise InputError(
+                f"{name_or_path}: is a {kind[1] if kind else 'model'}, which transformers makes no such classifier of: "
+                "give another model"
+            ) from error
         raise InputError(
-            f"{name_or_path}: cannot be loaded ({_one_line(error)}). Without a network: give a downloaded folder as "
-            f"--model_name_or_path, set HF_ENDPOINT to a mirror, or train with --from_scratch mini"
+            f"{name_or_path}: cannot be loaded ({one_line(error)}): fetch it again, or give another model"
         ) from error
-
-
-def _one_line(error: Exception) -> str:
-    """What transformers writes over several lines, at most 300 characters of it."""
-    return textwrap.shorten(str(error), 300, placeholder="…") or type(error).__name__
 
 
 def num_positions(model: PreTrainedModel) -> int | None:
@@ -210,30 +243,14 @@ def load_model(
     Raises:
         InputError: weights are missing, or do not fit the config.
     """
-    config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
-    saved_labels = [str(config.id2label[number]) for number in range(config.num_labels)]
-    if labels is not None:
-        config = _untrained(config, labels)
-    model, loading = auto_class.from_pretrained(
-        name_or_path,
-        config=config,
-        dtype=torch.float32,
-        trust_remote_code=False,
-        ignore_mismatched_sizes=True,  # a head for other classes; what else does not fit is refused below
-        output_loading_info=True,
-    )
-    mismatched = {entry[0] for entry in loading["mismatched_keys"]}
-    head = set() if labels is None else _head(model)
-    if mismatched - head:
-        name = min(mismatched - head)
-        raise InputError(f"{name_or_path}: config.json and weights disagree on the shape of {name}: fetch it again")
+    model, saved_labels, loading = _read(auto_class, name_or_path, labels)
     if labels is None:
-        check_whole(name_or_path, loading["missing_keys"])
         return model
     log_differences(name_or_path, model, loading, note)
+    head, mismatched = _head(model), {entry[0] for entry in loading["mismatched_keys"]}
     if saved_labels != labels and not head & (loading["missing_keys"] | mismatched):
         # As many classes, but others: transformers keeps the head and puts the new names on it.
-        fresh = type(model)(config).state_dict()
+        fresh = type(model)(model.config).state_dict()
         model.load_state_dict({name: fresh[name] for name in head}, strict=False)
         mismatched = head
     if mismatched:
@@ -241,6 +258,29 @@ def load_model(
         logger.info("%s: %s", name_or_path, line)
         note(line)
     return model
+
+
+def _read(auto_class: type, name_or_path: str, labels: list[str] | None) -> tuple[PreTrainedModel, list[str], dict]:
+    """The model, the labels that it was saved with, and what transformers says of the weights that it found."""
+    folder = model_folder(name_or_path)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    saved_labels = [str(config.id2label[number]) for number in range(config.num_labels)]
+    model, loading = auto_class.from_pretrained(
+        folder,
+        config=config if labels is None else _untrained(config, labels),
+        dtype=torch.float32,
+        trust_remote_code=False,
+        ignore_mismatched_sizes=True,  # a head for other classes; what else does not fit is refused here
+        output_loading_info=True,
+    )
+    mismatched = {entry[0] for entry in loading["mismatched_keys"]} - (set() if labels is None else _head(model))
+    if mismatched:
+        raise InputError(
+            f"{name_or_path}: config.json and weights disagree on the shape of {min(mismatched)}: fetch it again"
+        )
+    if labels is None:
+        check_whole(name_or_path, loading["missing_keys"])
+    return model, saved_labels, loading
 
 
 def _untrained(config: PreTrainedConfig, labels: list[str]) -> PreTrainedConfig:

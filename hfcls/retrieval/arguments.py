@@ -12,7 +12,8 @@ class RetrievalArguments(SharedArguments):
     """Which model is trained, and what is particular to contrastive training."""
 
     model_name_or_path: str | None = field(
-        default=None, metadata={"help": "A Chinese-CLIP of the Hub, or a folder; absent: the recipe's own."}
+        default=None,
+        metadata={"help": "A Chinese-CLIP of the Hub, modelscope:OWNER/NAME or a folder; absent: the recipe's own."},
     )
     from_scratch: Literal["tiny", "mini"] | None = field(
         default=None, metadata={"help": "Random weights, sized after the pictures: needs no network."}

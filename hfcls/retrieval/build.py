@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import torch
 from PIL import Image
 from transformers import (
     BertTokenizer,
@@ -16,6 +17,7 @@ from transformers import (
 )
 
 from hfcls.errors import InputError
+from hfcls.inference.download import log_source
 from hfcls.inference.loading import load_chinese_clip
 from hfcls.models.attention import use_given_masks
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
@@ -94,6 +96,19 @@ class RetrievalSetup(Setup):
 
     def describe_splits(self) -> dict[str, Split]:
         return {name: describe_split(split, self.rows.lengths[name]) for name, split in self.corpus.splits.items()}
+
+
+def check_model(arguments: RetrievalArguments, *, default: str) -> None:
+    """Makes sure, before any data is prepared, that there is the model that `build` will load.
+
+    Raises:
+        InputError: it cannot be fetched or loaded.
+    """
+    if arguments.from_scratch is None:
+        name = arguments.evaluate_only or arguments.model_name_or_path or default
+        with torch.random.fork_rng(devices=[]):
+            load_chinese_clip(name)
+        log_source(name)
 
 
 def build(

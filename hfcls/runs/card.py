@@ -5,7 +5,6 @@ for Model Reporting" (2019).
 """
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from hfcls.errors import InputError
 from hfcls.metrics.intervals import wilson_interval
 from hfcls.runs.custom_code import code_references
 from hfcls.runs.json_files import read_json
+from hfcls.runs.model_names import HubModel, hub_model
 from hfcls.runs.record import Hardware, Record, Split, read_record
 from hfcls.runs.redaction import escape, redact, redact_command
 from hfcls.runs.results import read_results
@@ -74,6 +74,7 @@ def write_model_card(output_dir: str | Path, *, repo_id: str | None = None) -> P
 def _metadata(record: Record, results: dict[str, float | None], name: str) -> ModelCardData:
     """The YAML block. A key without a value is left out by ModelCardData."""
     data, task = record.data, record.pipeline_tag
+    base = _base(record)
     dataset = redact(data.name)
     measured = {key: results[f"test_{key}"] for key in METRICS if results.get(f"test_{key}") is not None}
     evaluations = [
@@ -95,7 +96,7 @@ def _metadata(record: Record, results: dict[str, float | None], name: str) -> Mo
         library_name="transformers",
         tags=["hfcls", task, redact(record.task)],
         pipeline_tag=task,
-        base_model=_hub_name(record.model.base_model),
+        base_model=base.repo if base is not None and not base.on_modelscope else None,
         datasets=[data.hub_dataset] if data.hub_dataset else None,
         metrics=list(measured) or None,
         model_name=name,
@@ -112,7 +113,7 @@ def _content(record: Record, results: dict[str, float | None], config: dict, nam
         "md": escape,
         "count": "{:,}".format,
         "record": record,
-        "base_model": _hub_name(record.model.base_model),
+        "base": _base(record),
         "name_literal": json.dumps(name, ensure_ascii=False),
         "code_files": sorted({f"{name.partition('.')[0]}.py" for name in code_references(config)}),
         "own_pipeline": "custom_pipelines" in config,
@@ -123,6 +124,7 @@ def _content(record: Record, results: dict[str, float | None], config: dict, nam
         "test_rows": rows.get("test"),
         "results": _results(record, results),
         "floor": _floor(record, results),
+        "rounding": record.rounding.comparison(results) if record.rounding else None,
         "limitations": _limitations(record, results),
         "data_table": _data_table(record.labels, splits),
         "lengths": _lengths(splits),
@@ -206,15 +208,11 @@ def _lengths(splits: dict[str, Split]) -> str | None:
     return f"A training text has {spread} (median {length.median:g}, longest {length.max:,})."
 
 
-def _hub_name(base_model: str | None) -> str | None:
-    """`base_model` if it is a name on the Hub. A folder is not: the same rule as in from_pretrained."""
-    if base_model is None or os.path.isdir(base_model):
-        return None
-    try:
-        validate_repo_id(base_model)
-    except HFValidationError:
-        return None
-    return base_model
+def _base(record: Record) -> HubModel | None:
+    """The model of a hub that was fine-tuned, if it was one. In the metadata, the Hub takes names of its own only: that
+    a model of ModelScope has a namesake on the Hub does not make them the same.
+    """
+    return None if record.model.base_model is None else hub_model(record.model.base_model)
 
 
 def _duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from hfcls.errors import InputError
 from hfcls.runs.floor import Floor
 from hfcls.runs.json_files import from_json, read_json, write_json
+from hfcls.runs.rounding import Rounding
 
 NAME = "run.json"
 
@@ -168,6 +169,7 @@ class Record:
         greater_is_better: of that metric.
         folds: the scores of each fold, where this is their mean.
         floor: what a simple model reaches on the test rows; None where it was not measured.
+        rounding: what saving the weights in fewer digits did; None where they are float32.
         settings: what decides the result, name → JSON scalar.
         versions: of the packages.
         precision: the type that matrix products are computed in.
@@ -194,6 +196,7 @@ class Record:
     greater_is_better: bool = True
     folds: list[Fold] | None = None
     floor: Floor | None = None
+    rounding: Rounding | None = None
     settings: dict[str, object]
     versions: dict[str, str]
     hardware: Hardware

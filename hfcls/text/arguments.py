@@ -85,7 +85,11 @@ class PretrainedTextArguments(TextArguments):
     """Which pretrained text model is fine-tuned, or which size is trained from scratch."""
 
     model_name_or_path: str | None = field(
-        default=None, metadata={"help": "A Hub name or a folder; absent: the recipe's own."}
+        default=None,
+        metadata={
+            "help": "OWNER/NAME of the Hub, modelscope:OWNER/NAME, both also with @REVISION, or a folder; absent: the "
+            "recipe's own."
+        },
     )
     from_scratch: Literal["tiny", "mini", "small", "base"] | None = field(
         default=None,

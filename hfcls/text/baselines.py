@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 
 from hfcls import own_code
 from hfcls.errors import InputError
+from hfcls.inference.loading import check_text_classifier
 from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
 from hfcls.text.architectures import architecture, check_outputs, errors_of
 from hfcls.text.arguments import BaselineArguments, ConfigArguments
@@ -26,6 +27,18 @@ from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.setup import Corpus, joined_texts
 
 logger = logging.getLogger(__name__)
+
+
+def check_model(arguments: BaselineArguments) -> None:
+    """Makes sure, before any data is prepared, that there are the architecture and the saved model that `build` takes.
+
+    Raises:
+        InputError: one of them cannot be loaded.
+    """
+    if arguments.architecture is not None:
+        architecture(arguments.architecture)  # which may be the code of the saved model
+    if arguments.evaluate_only is not None:
+        check_text_classifier(arguments.evaluate_only, trained=True)
 
 
 def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:

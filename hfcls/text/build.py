@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from hfcls.errors import InputError
-from hfcls.inference.loading import load_text_classifier, longest_input, num_positions
+from hfcls.inference.loading import check_text_classifier, load_text_classifier, longest_input, num_positions
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.truncation import Truncation
 from hfcls.text.arguments import PretrainedTextArguments, TextArguments
@@ -19,6 +19,17 @@ from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.setup import Corpus, Rows, align_labels, joined_texts
 
 logger = logging.getLogger(__name__)
+
+
+def check_model(arguments: PretrainedTextArguments, *, default: str) -> None:
+    """Makes sure, before any data is prepared, that there is the model that `build` will load.
+
+    Raises:
+        InputError: it cannot be fetched or loaded.
+    """
+    if arguments.from_scratch is None:
+        name = arguments.evaluate_only or arguments.model_name_or_path or default
+        check_text_classifier(name, trained=arguments.evaluate_only is not None)
 
 
 def build(

@@ -14,7 +14,7 @@ def fine_tuning(name_or_path: str | None, published: dict) -> dict:
     of what they say of optimization. Which part of a text is read stays as published.
 
     Raises:
-        InputError: the model's config cannot be read.
+        InputError: the model cannot be fetched, or its config read.
     """
     if name_or_path is None:
         return published
@@ -22,10 +22,12 @@ def fine_tuning(name_or_path: str | None, published: dict) -> dict:
     # Not before a model is named: --help is answered at once.
     from transformers import AutoConfig
 
+    from hfcls.inference.download import FROM_SCRATCH, model_folder
     from hfcls.inference.loading import loading_errors
 
     with loading_errors(name_or_path):
-        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
+        folder = model_folder(name_or_path, instead=FROM_SCRATCH)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     width = getattr(config.get_text_config(), "hidden_size", BASE_WIDTH)
     return published if width >= BASE_WIDTH else published | SMALL_ENCODER
 

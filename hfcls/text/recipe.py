@@ -64,12 +64,13 @@ def train(
     from hfcls.training.run import start
 
     start(training_args)
+    build, check_model = partial(pretrained.build, default=model), partial(pretrained.check_model, default=model)
+    if getattr(arguments, "architecture", None) is not None:
+        build, check_model = baselines.build, baselines.check_model
+    check_model(arguments)
     if corpus is None:
         loaded = load_text_corpus(arguments, training_args)
     else:
         options = {name: getattr(arguments, name) for name in (*corpus_flags, "encoding")}
         loaded = load_corpus(CORPORA[corpus], arguments, training_args, **options)
-    build = partial(pretrained.build, default=model)
-    if getattr(arguments, "architecture", None) is not None:
-        build = baselines.build
     folds.run(build, loaded, arguments, training_args, task=task, command=command)

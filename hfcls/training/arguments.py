@@ -53,7 +53,12 @@ class SharedArguments:
     max_eval_samples: int | None = field(default=None, metadata={"help": "Cut the validation split."})
     max_test_samples: int | None = field(default=None, metadata={"help": "Cut the test split."})
     evaluate_only: str | None = field(
-        default=None, metadata={"help": "Measure this saved model (folder or Hub name) on the corpus; no training."}
+        default=None,
+        metadata={"help": "Measure this saved model (a folder, a Hub name, modelscope:OWNER/NAME) on the corpus."},
+    )
+    save_dtype: Literal["float16", "bfloat16"] | None = field(
+        default=None,
+        metadata={"help": "Save the finished model in halves of float32; what that costs is measured and told."},
     )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "Stop after this many evaluations without a better one."}
@@ -77,6 +82,8 @@ class SharedArguments:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name} {value}: give a number of at least 1, or leave the flag out")
+        if self.save_dtype is not None and self.evaluate_only is not None:
+            raise InputError("--save_dtype is of a model that is trained, --evaluate_only trains none: drop one")
 
     def to_evaluate(self, saved: str) -> Self:
         """The same, for measuring the model in the folder `saved` instead of training one."""
@@ -238,8 +245,9 @@ def _completed(given: dict, recipe_defaults: dict, task: str) -> dict:
         InputError: flags that contradict each other.
     """
     from hfcls.training import optimization
+    from hfcls.training.precision import hardware_defaults
 
-    values = {"output_dir": _default_output_dir(task, given), **SHARED_DEFAULTS, **_hardware_defaults(given)}
+    values = {"output_dir": _default_output_dir(task, given), **SHARED_DEFAULTS, **hardware_defaults(given)}
     values |= recipe_defaults | given
     values |= optimization.warmup(values, given)
     if "save_steps" not in given and "eval_steps" in values:
@@ -282,22 +290,6 @@ def _check_push(arguments: SharedArguments, values: dict) -> None:
 
 def _default_output_dir(task: str, given: dict) -> str:
     return str(Path("outputs") / (f"{task}_evaluation" if given.get("evaluate_only") else task))
-
-
-def _hardware_defaults(given: dict) -> dict:
-    """bfloat16 where the hardware computes in it (newer CUDA devices, CPUs with AMX or AVX512-BF16); pinned memory
-    where there is a GPU to copy to.
-    """
-    import torch
-
-    bf16 = False
-    use_cpu = given.get("use_cpu", False) or not torch.accelerator.is_available()
-    if use_cpu:
-        capabilities = torch.cpu.get_capabilities()
-        bf16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-    elif torch.cuda.is_available():
-        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    return {"bf16": bf16 and not given.get("fp16"), "use_cpu": use_cpu, "dataloader_pin_memory": not use_cpu}
 
 
 def _print_help(arguments_class, task: str, description: str, defaults: Callable) -> None:

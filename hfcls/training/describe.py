@@ -9,7 +9,9 @@ from transformers import TrainingArguments
 
 from hfcls import environment, own_code
 from hfcls.runs.floor import Floor
+from hfcls.runs.model_names import hub_model
 from hfcls.runs.record import Data, Fold, Hardware, Length, Model, Record, Repeated
+from hfcls.runs.rounding import Rounding
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.losses import Loss
 from hfcls.training.setup import Setup
@@ -22,7 +24,8 @@ SETTINGS = (
 
 # Flags of a recipe that choose what is measured, not how it is trained; and those that name a file.
 NOT_SETTINGS = {"data_dir", "evaluate_only", "max_train_samples", "max_eval_samples", "max_test_samples", "floor"}
-FILES = {"vocab", "embeddings", "embedding_model", "model_name_or_path"}
+FILES = {"vocab", "embeddings"}
+MODELS = {"embedding_model", "model_name_or_path"}  # folders, or names of a hub, which are kept whole
 
 
 def describe_run(
@@ -36,11 +39,13 @@ def describe_run(
     folds: list[Fold] | None = None,
     floor: Floor | None = None,
     command: list[str] | None = None,
+    rounding: Rounding | None = None,
 ) -> Record:
     """The record of a run of `setup` that took `seconds` and ends now.
 
     `loss` is what was trained with where it was not the model's own, `folds` the scores of each fold where the run is
-    their mean, `floor` what `Setup.measure_floor` gave, `command` its command line if that is not this process's.
+    their mean, `floor` what `Setup.measure_floor` gave, `rounding` what `--save_dtype` did, `command` its command line
+    if that is not this process's.
     """
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     weights = None if loss is None or loss.class_weights is None else loss.class_weights.tolist()
@@ -71,6 +76,7 @@ def describe_run(
         greater_is_better=training_args.greater_is_better is not False,
         folds=folds,
         floor=floor,
+        rounding=rounding,
         settings=decided,
         versions=environment.versions(),
         hardware=Hardware(**environment.hardware()),
@@ -129,7 +135,9 @@ def precision(training_args: TrainingArguments) -> str:
 def settings(arguments: SharedArguments, training_args: TrainingArguments) -> dict[str, object]:
     """What decides the result: the recipe's own flags that were set, and the training arguments, as JSON scalars."""
     own = {f.name: getattr(arguments, f.name) for f in fields(arguments) if f.name not in NOT_SETTINGS}
-    own = {name: Path(value).name if name in FILES and value else value for name, value in own.items()}
+    for name in own.keys() & (FILES | MODELS):
+        if own[name] and (name in FILES or hub_model(own[name]) is None):
+            own[name] = Path(own[name]).name
     own |= {name: own_code.without_folder(own[name]) for name in own_code.FLAGS if own.get(name)}
     values = {name: getattr(training_args, name) for name in SETTINGS} | own
     for ours, theirs in (("optimizer", "optim"), ("schedule", "lr_scheduler_type")):

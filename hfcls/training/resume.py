@@ -22,7 +22,7 @@ FILE = "setup.json"
 # evaluated. All others decide the weights, --num_train_epochs through the learning rate's course, or what is measured.
 MAY_CHANGE = re.compile(
     r"output_dir|resume_from_checkpoint|use_cpu|do_.*|debug|hub_.*|push_to_hub|trackio_.*|report_to|run_name|project|"
-    r"floor|disable_tqdm|log_.*|logging_.*|skip_memory_metrics|torch_empty_cache_steps|"
+    r"floor|save_dtype|disable_tqdm|log_.*|logging_.*|skip_memory_metrics|torch_empty_cache_steps|"
     r"save_total_limit|save_on_each_node|local_rank|ddp_.*|per_device_eval_batch_size|eval_accumulation_steps|"
     r"dataloader_(num_workers|pin_memory|persistent_workers|prefetch_factor|multiprocessing_context)"
 )

@@ -23,6 +23,7 @@ from hfcls.training.describe import describe_run, precision
 from hfcls.training.flags import check_fit
 from hfcls.training.non_finite import check_test_loss
 from hfcls.training.progress import MtimeNotice
+from hfcls.training.rounding import check_rounding, measure_rounded
 from hfcls.training.setup import Setup
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def run(
     output_dir.mkdir(parents=True, exist_ok=True)  # of a fold
     if arguments.evaluate_only is None:
         check_fit(trainer, setup)
+        check_rounding(arguments, trainer)
         output_folder.check_room(setup.model, training_args, arguments.optimizer)
     corpus = fingerprint.describe(setup.tables(), setup.target.names, setup.processor, setup.model)
     resume.begin(arguments, training_args, corpus)
@@ -85,6 +87,9 @@ def run(
         results = {} if arguments.evaluate_only else _train(trainer, setup, arguments, training_args)
         tested = setup.test(trainer, arguments)
         check_test_loss(tested.metrics, arguments)
+        rounding = None
+        if arguments.save_dtype is not None:
+            tested, rounding = measure_rounded(setup, trainer, arguments, tested)
         results |= tested.metrics
         trainer.end()
         if training_args.process_index != 0:
@@ -102,6 +107,7 @@ def run(
             seconds=earlier + time.monotonic(),
             loss=trainer.compute_loss_func,
             floor=floor,
+            rounding=rounding,
             command=command,
         )
         write_record(output_dir, record)
@@ -110,6 +116,8 @@ def run(
             hub.clean_local_paths(output_dir)
             write_model_card(output_dir, repo_id=training_args.hub_model_id)
         resume.finish(output_dir)
+    if rounding is not None:
+        logger.info("%s", rounding.comparison(results))
     _print_results(setup, results, floor)
     if training_args.push_to_hub:
         address = hub.push_folder(output_dir, training_args.hub_model_id, token=training_args.hub_token)

@@ -177,5 +177,6 @@ def test_without_a_network_the_offline_way_is_named(hub, directory):
     result = run(*command, hub=hub, directory=directory, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
     assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: google-bert/bert-base-chinese: cannot be loaded") and "--from_scratch" in last
+    assert last.startswith("error: google-bert/bert-base-chinese: HF_HUB_OFFLINE is set") and "--from_scratch" in last
+    assert "THUCNews" not in result.stderr  # before any data is prepared
     assert "Traceback" not in result.stderr
