@@ -15,6 +15,7 @@ from hfcls.runs.card import write_model_card
 from hfcls.runs.floor import Floor
 from hfcls.runs.record import write_record
 from hfcls.runs.results import write_results
+from hfcls.runs.rounding import Rounding
 from hfcls.terminal import PrintableFormatter, print_lines, printable, shortened
 from hfcls.training import fingerprint, output_folder, resume
 from hfcls.training.arguments import SharedArguments
@@ -24,7 +25,7 @@ from hfcls.training.flags import check_fit
 from hfcls.training.non_finite import check_test_loss
 from hfcls.training.progress import MtimeNotice
 from hfcls.training.rounding import check_rounding, measure_rounded
-from hfcls.training.setup import Setup
+from hfcls.training.setup import Setup, Tested
 
 logger = logging.getLogger(__name__)
 
@@ -85,11 +86,7 @@ def run(
     resume.begin(arguments, training_args, corpus)
     with full_disk_said(output_dir):
         results = {} if arguments.evaluate_only else _train(trainer, setup, arguments, training_args)
-        tested = setup.test(trainer, arguments)
-        check_test_loss(tested.metrics, arguments)
-        rounding = None
-        if arguments.save_dtype is not None:
-            tested, rounding = measure_rounded(setup, trainer, arguments, tested)
+        tested, rounding = _test(setup, trainer, arguments)
         results |= tested.metrics
         trainer.end()
         if training_args.process_index != 0:
@@ -116,8 +113,6 @@ def run(
             hub.clean_local_paths(output_dir)
             write_model_card(output_dir, repo_id=training_args.hub_model_id)
         resume.finish(output_dir)
-    if rounding is not None:
-        logger.info("%s", rounding.comparison(results))
     _print_results(setup, results, floor)
     if training_args.push_to_hub:
         address = hub.push_folder(output_dir, training_args.hub_model_id, token=training_args.hub_token)
@@ -134,6 +129,17 @@ def _train(trainer, setup: Setup, arguments: SharedArguments, training_args: Tra
     trainer.save_model()
     trainer.save_state()
     return results
+
+
+def _test(setup: Setup, trainer, arguments: SharedArguments) -> tuple[Tested, Rounding | None]:
+    """Measures the model as it is saved, and before if `--save_dtype` saves it in fewer digits."""
+    tested = setup.test(trainer, arguments)
+    check_test_loss(tested.metrics, arguments)
+    if arguments.save_dtype is None:
+        return tested, None
+    rounded, rounding = measure_rounded(setup, trainer, arguments, tested)
+    logger.info("%s", rounding.comparison(rounded.metrics))
+    return rounded, rounding
 
 
 def chosen_evaluation(trainer: transformers.Trainer) -> dict:
