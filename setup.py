@@ -5,7 +5,8 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-RECIPES = [
+KINDS = (".py", ".ipynb", ".md", ".yaml", ".json")
+RECIPES = [str(path) for path in sorted(Path("recipes").rglob("*")) if path.suffix in KINDS]
     str(path)
     for path in sorted(Path("recipes").rglob("*"))
     if path.suffix in (".py", ".ipynb", ".md", ".yaml", ".json")
