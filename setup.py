@@ -7,10 +7,6 @@ from setuptools.command.build_py import build_py
 
 KINDS = (".py", ".ipynb", ".md", ".yaml", ".json")
 RECIPES = [str(path) for path in sorted(Path("recipes").rglob("*")) if path.suffix in KINDS]
-    str(path)
-    for path in sorted(Path("recipes").rglob("*"))
-    if path.suffix in (".py", ".ipynb", ".md", ".yaml", ".json")
-]
 
 
 class WithRecipes(build_py):
