@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from hfcls.inference.serve.errors import Refused, RefusedResponse
 from hfcls.inference.serve.gate import Gate
 from hfcls.inference.serve.metrics import Metrics
 from hfcls.inference.serve.service import Limits, Service
+from hfcls.terminal import shortened
 
 OPEN_PATHS = ("/", "/health")  # which say nothing of the model
 
@@ -121,6 +123,12 @@ def _add_errors(app: FastAPI) -> None:
     async def no_such_route(request: Request, error: HTTPException) -> Response:
         # Whatever its body was, nobody read it.
         return RefusedResponse(Refused(error.status_code, error.detail, headers=error.headers, unread=True))
+
+    @app.exception_handler(RequestValidationError)
+    async def odd_parameter(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        name = shortened(str(first["loc"][-1]), 60)
+        return RefusedResponse(Refused(422, f"{name}: {first['msg']}", unread=True))
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:

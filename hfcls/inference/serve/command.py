@@ -28,6 +28,7 @@ def add_serve(verbs) -> None:
     parser.add_argument("--max_file_bytes", type=int, default=100_000_000, help="of a file to classify [100000000]")
     parser.add_argument("--deadline", type=float, default=30, help="seconds in which an answer must be there [30]")
     parser.add_argument("--onnx", action="store_true", help="MODEL is a folder that hfcls export wrote: no torch model")
+    parser.add_argument("--pictures", metavar="DIR", help="what a model of retrieval searches")
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
 
 
@@ -35,6 +36,8 @@ def _serve(options: argparse.Namespace) -> int:
     for name in ("max_queue", "max_batch_tokens", "max_inputs", "max_body_bytes", "max_file_bytes", "deadline"):
         if not getattr(options, name) > 0:
             raise InputError(f"--{name} {getattr(options, name)}: give more than 0")
+    if not 0 <= options.port <= 65535:
+        raise InputError(f"--port {options.port}: give a number from 0 to 65535")
     api_key = options.api_key if options.api_key is not None else os.environ.get(KEY_VARIABLE)
     if api_key is not None and not (api_key.isascii() and api_key.isprintable() and api_key.strip() == api_key != ""):
         raise InputError(f"--api_key, {KEY_VARIABLE}: give letters and digits of ASCII, as a header can carry them")
@@ -56,7 +59,12 @@ def _serve(options: argparse.Namespace) -> int:
         file=options.max_file_bytes,
         deadline=options.deadline,
     )
-    served = load(options.model, onnx=options.onnx, trust_remote_code=options.trust_remote_code)
+    served = load(
+        options.model,
+        onnx=options.onnx,
+        trust_remote_code=options.trust_remote_code,
+        pictures_dir=options.pictures,
+    )
     if api_key is None and options.host not in ("127.0.0.1", "localhost", "::1"):
         print_lines(f"everyone who reaches {options.host} may ask: set {KEY_VARIABLE} to a key", file=sys.stderr)
     serve(make_app(served, limits, api_key), bound, served.name)

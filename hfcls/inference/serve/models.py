@@ -4,33 +4,37 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedConfig
+from transformers import ChineseCLIPModel, PreTrainedConfig, PreTrainedModel
 
+from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
-from hfcls.inference.loading import load_image_classifier, register_models
+from hfcls.inference.loading import load_chinese_clip, load_image_classifier, register_models
 from hfcls.inference.onnx_classifier import OnnxClassifier
-from hfcls.inference.serve import pictures, texts
+from hfcls.inference.serve import pictures, retrieval, texts
 from hfcls.inference.serve.app import Served
 from hfcls.inference.text_classifier import TextClassifier
 
 
-def load(name_or_path: str, *, onnx: bool = False, trust_remote_code: bool = False) -> Served:
+def load(
+    name_or_path: str, *, onnx: bool = False, trust_remote_code: bool = False, pictures_dir: str | None = None
+) -> Served:
     """The model, ready to be served; with `onnx` one that `hfcls export` wrote.
+
+    `pictures_dir` is what a model of retrieval searches.
 
     Raises:
         InputError: it is not there, or cannot be served; as `Classifier`.
     """
     name = Path(name_or_path).resolve().name if Path(name_or_path).is_dir() else name_or_path
-    if not onnx and _classifies_pictures(name_or_path):
-        processor, model = load_image_classifier(name_or_path)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = model.to(device).eval()
-        return Served(
-            name,
-            pictures.PictureEngine(model),
-            lambda app, service: pictures.add_routes(app, service, model, processor),
-            {"input": "image", "problem_type": None, **_classes(pictures.labels_of(model))},
+    architecture = "" if onnx else _architecture(name_or_path)
+    if architecture == ChineseCLIPModel.__name__:
+        return _retrieval(name, name_or_path, pictures_dir)
+    if pictures_dir is not None:
+        raise InputError(
+            f"--pictures: {name_or_path} does not search pictures: leave the flag out, or name a Chinese-CLIP"
         )
+    if architecture.endswith("ForImageClassification"):
+        return _pictures(name, name_or_path)
     classifier = OnnxClassifier(name_or_path) if onnx else Classifier(name_or_path, trust_remote_code=trust_remote_code)
     return Served(
         name,
@@ -40,14 +44,47 @@ def load(name_or_path: str, *, onnx: bool = False, trust_remote_code: bool = Fal
     )
 
 
-def _classifies_pictures(name_or_path: str) -> bool:
-    """Whether the config names a classifier of pictures. Whatever cannot be read is left to the loading of texts."""
+def _architecture(name_or_path: str) -> str:
+    """The class of the model by its config. Whatever cannot be read is left to the loading of texts, which says so."""
     register_models()
     try:
-        named = PreTrainedConfig.get_config_dict(name_or_path)[0].get("architectures") or [""]
+        return (PreTrainedConfig.get_config_dict(name_or_path)[0].get("architectures") or [""])[0]
     except (OSError, ValueError):
-        return False
-    return named[0].endswith("ForImageClassification")
+        return ""
+
+
+def _pictures(name: str, name_or_path: str) -> Served:
+    processor, model = load_image_classifier(name_or_path)
+    model = _at_work(model)
+    return Served(
+        name,
+        pictures.PictureEngine(model),
+        lambda app, service: pictures.add_routes(app, service, model, processor),
+        {"input": "image", "problem_type": None, **_classes(pictures.labels_of(model))},
+    )
+
+
+def _retrieval(name: str, name_or_path: str, pictures_dir: str | None) -> Served:
+    processor, model = load_chinese_clip(name_or_path)
+    engine = retrieval.RetrievalEngine(_at_work(model), processor)
+    gallery = None if pictures_dir is None else retrieval.Gallery(pictures_dir, engine)
+    return Served(
+        name,
+        engine,
+        lambda app, service: retrieval.add_routes(app, service, engine, gallery),
+        {
+            "input": "retrieval",
+            "model_type": {"embedding": {"pooling": "cls"}},
+            "model_dtype": "float32",
+            "dimensions": model.config.projection_dim,
+            "max_input_length": processor.tokenizer.model_max_length,
+            "pictures": 0 if gallery is None else len(gallery.paths),
+        },
+    )
+
+
+def _at_work(model: PreTrainedModel) -> PreTrainedModel:
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
 def _classes(labels: list[str]) -> dict[str, Any]:

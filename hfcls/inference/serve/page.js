@@ -258,7 +258,7 @@ async function begin() {
   document.title = `${info.model_id} · hfcls`;
   at("text_form").hidden = info.input !== "text";
   at("file_form").hidden = info.input === "retrieval";
-  at("search_form").hidden = info.input !== "retrieval";
+  at("search_form").hidden = !info.pictures;
   at("columns").hidden = takesPictures();
   at("pair_label").hidden = at("pair_column_label").hidden = info.takes_pairs === false;
   if (info.takes_pairs === null) at("pair_column").value = "";
@@ -266,6 +266,7 @@ async function begin() {
   at("file_form").classList.toggle("only", takesPictures());
   at("file").accept = takesPictures() ? "image/*" : ".csv,.tsv,.jsonl,.txt";
   say();
+  if (info.input === "retrieval" && !info.pictures) return;
   at(info.input === "text" ? "text" : info.input === "retrieval" ? "query" : "file").focus();
 }
 

@@ -53,6 +53,29 @@ class PictureRequest(_Request):
     raw_scores: bool = Field(False, description="Logits in place of probabilities.")
 
 
+class EmbedRequest(_Request):
+    expected = "give a text, or a list of them"
+    inputs: str | list[str] = Field(description="A text, or a list of them.")
+
+    def texts(self) -> list[str]:
+        if not self.inputs:
+            raise Refused(422, "inputs: empty; give a text, or a list of them", "Empty")
+        return [self.inputs] if isinstance(self.inputs, str) else self.inputs
+
+
+class SearchRequest(_Request):
+    query: str
+
+    def texts(self) -> list[str]:
+        return [self.query]
+
+
+class Found(BaseModel):
+    index: int = Field(description="For /pictures/{index}.")
+    picture: str = Field(description="Its path in the folder.")
+    score: float = Field(description="The cosine of both vectors.")
+
+
 class ReadRequest(_Request):
     text: str
     pair: str = Field("", description="The second text, for a model that takes pairs.")
