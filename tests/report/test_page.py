@@ -12,6 +12,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, r
 from hfcls.metrics.intervals import bootstrap_intervals
 from hfcls.report import write_report
 from hfcls.report.run import load_run
+from tests.report.conftest import STATE
 
 TAGS = {
     "html",
@@ -296,3 +297,11 @@ def test_importing_the_report_is_cheap():
     code = f"import sys, hfcls.report; print(sorted({heavy} & set(sys.modules)))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"
+
+
+@pytest.mark.parametrize("state", [STATE, {"log_history": []}])
+def test_what_was_taken_of_the_base_model_is_said(state, make_run):
+    loading = ["new: classifier; unused: cls"]
+    model = {"name": "x", "architecture": "X", "base_model": "lab/x", "parameters": 1, "loading": loading}
+    page = write_report(make_run(about={"model": model}, state=state)).read_text(encoding="utf-8")
+    assert "Of the weights of the base model: new: classifier; unused: cls." in page
