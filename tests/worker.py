@@ -20,7 +20,7 @@ import transformers
 
 from hfcls.models.bert import bert_from_scratch
 from hfcls.text.arguments import PretrainedTextArguments
-from hfcls.text.collator import text_collator
+from hfcls.text.batches import build_collator
 from hfcls.text.rows import tokenize_corpus
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.training import run as training
@@ -66,7 +66,8 @@ def build(output_dir: Path, flags: list[str], *, dropout: float, train_rows: int
             module.p = dropout
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         setattr(model.config, name, dropout)
-    setup = ClassifierSetup(corpus, tokenizer, rows, text_collator(tokenizer), model, "tiny")
+    collator = build_collator(arguments, training_args, tokenizer, rows, model)
+    setup = ClassifierSetup(corpus, tokenizer, rows, collator, model, "tiny")
     return setup.build_trainer(arguments, training_args), rows
 
 

@@ -8,8 +8,6 @@ import pytest
 import torch
 
 from hfcls.inference.buckets import length_buckets
-from hfcls.models.attention import use_given_masks
-from hfcls.text.collator import text_collator
 from hfcls.training import recorded_steps
 from hfcls.training.recorded_steps import RecordedSteps
 from tests import worker
@@ -34,14 +32,9 @@ class Recorder:
 
 
 def train(tmp_path, flags: str, recorder=None, dropout: float = 0.0):
-    flags = f"--logging_steps 1 --eval_strategy steps --eval_steps 5 --save_strategy no {flags}"
-    trainer, rows = worker.build(
+    flags = f"--length_buckets True --logging_steps 1 --eval_strategy steps --eval_steps 5 --save_strategy no {flags}"
+    trainer, _ = worker.build(
         tmp_path, [*flags.split(), "--load_best_model_at_end", "False"], dropout=dropout, train_rows=64
-    )
-    trainer.data_collator = text_collator(
-        trainer.processing_class,
-        buckets=length_buckets(rows.max_length),
-        omit_full_mask=use_given_masks(trainer.model),
     )
     if recorder is not None:
         trainer.recorded_steps = RecordedSteps(trainer.model, recorder)

@@ -6,8 +6,6 @@ import pytest
 import transformers
 from torch.profiler import ProfilerActivity, profile
 
-from hfcls.models.attention import use_given_masks
-from hfcls.text.collator import text_collator
 from tests import worker
 
 # What a GPU has to finish everything for: a number of a tensor, or a shape that depends on its content.
@@ -44,8 +42,8 @@ def operators_of_steps(tmp_path, flags: str = "", given_masks: bool = True, step
     """Calls of each operator in five steps of the tiny recipe, far from any log."""
     flags = f"--max_steps {steps + 2} --logging_steps 100 --eval_strategy no --save_strategy no {flags}"
     trainer, _ = worker.build(tmp_path, flags.split(), dropout=0.1)
-    if given_masks:
-        trainer.data_collator = text_collator(trainer.processing_class, omit_full_mask=use_given_masks(trainer.model))
+    if not given_masks:
+        trainer.model.set_attn_implementation("sdpa")
     counted = Profile(1, 1 + steps)
     trainer.add_callback(counted)
     trainer.train()
