@@ -247,7 +247,7 @@ def load_model(
     if labels is None:
         return model
     log_differences(name_or_path, model, loading, note)
-    head, mismatched = _head(model), {entry[0] for entry in loading["mismatched_keys"]}
+    head, mismatched = head_weights(model), {entry[0] for entry in loading["mismatched_keys"]}
     if saved_labels != labels and not head & (loading["missing_keys"] | mismatched):
         # As many classes, but others: transformers keeps the head and puts the new names on it.
         fresh = type(model)(model.config).state_dict()
@@ -273,7 +273,7 @@ def _read(auto_class: type, name_or_path: str, labels: list[str] | None) -> tupl
         ignore_mismatched_sizes=True,  # a head for other classes; what else does not fit is refused here
         output_loading_info=True,
     )
-    mismatched = {entry[0] for entry in loading["mismatched_keys"]} - (set() if labels is None else _head(model))
+    mismatched = {entry[0] for entry in loading["mismatched_keys"]} - (set() if labels is None else head_weights(model))
     if mismatched:
         raise InputError(
             f"{name_or_path}: config.json and weights disagree on the shape of {min(mismatched)}: fetch it again"
@@ -295,7 +295,7 @@ def _untrained(config: PreTrainedConfig, labels: list[str]) -> PreTrainedConfig:
     return config
 
 
-def _head(model: PreTrainedModel) -> set[str]:
+def head_weights(model: PreTrainedModel) -> set[str]:
     """Names of the weights whose shape follows from the number of classes."""
     config = copy.deepcopy(model.config)
     config.num_labels = model.config.num_labels + 1

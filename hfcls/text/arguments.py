@@ -99,6 +99,16 @@ class PretrainedTextArguments(TextArguments):
         default=False,
         metadata={"help": "Lay the rows of a batch end to end inside the model: nothing is computed for padding."},
     )
+    linear_probe: bool | None = field(
+        default=None,
+        metadata={
+            "help": "Start from a head that a regression on the pretrained model's states has fitted. Absent: where an "
+            "encoder is narrower than BERT-base and a row has one label."
+        },
+    )
+    freeze_encoder: bool = field(
+        default=False, metadata={"help": "Train the last layer alone, on the pretrained model's states as they are."}
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -107,6 +117,11 @@ class PretrainedTextArguments(TextArguments):
         ]
         if len(chosen) > 1:
             raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other: give one of them")
+        others = ("from_scratch", "evaluate_only", "architecture")
+        for flag in ("linear_probe", "freeze_encoder"):
+            other = next((name for name in others if getattr(self, name, None) is not None), None)
+            if getattr(self, flag) and other is not None:
+                raise InputError(f"--{flag} is of pretrained weights that are trained, --{other} is not: drop one")
 
 
 @dataclass

@@ -12,7 +12,9 @@ from hfcls.models.truncation import Truncation
 from hfcls.text.arguments import PretrainedTextArguments, TextArguments
 from hfcls.text.batches import build_collator
 from hfcls.text.collator import PaddingCollator
+from hfcls.text.fine_tuning import is_small
 from hfcls.text.floor import MeasureFloor, ngram_floor
+from hfcls.text.linear_probe import can_fit, fit_head, freeze_encoder, is_classifier_of
 from hfcls.text.rows import tokenize_corpus
 from hfcls.text.tokenization import train_wordpiece_tokenizer, truncating_tokenizer
 from hfcls.training.classifier import ClassifierSetup
@@ -58,6 +60,15 @@ def build(
     rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
     floor = ngram_floor(arguments, model)
     collator = build_collator(arguments, training_args, tokenizer, rows, model)
+    probe = arguments.linear_probe
+    if probe is None:
+        kept = is_classifier_of(name, corpus.target.names)
+        probe = is_small(model.config) and not kept and can_fit(model, rows.train)
+    if probe and training_args.resume_from_checkpoint is None:
+        line = fit_head(model, rows.train, collator, training_args, arguments.class_weight)
+        loading += [] if line is None else [line]
+    if arguments.freeze_encoder:
+        freeze_encoder(model)
     return text_setup(corpus, tokenizer, rows, collator, truncation, model, name, name, loading, floor)
 
 

@@ -1,8 +1,14 @@
 """How a pretrained encoder is fine-tuned where the user says nothing: a small one wants larger steps than BERT-base."""
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING
 
 from hfcls.text.presets import DEVLIN, FROM_SCRATCH, NEURAL, NGRAMS, SMALL_ENCODER
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 BASE_WIDTH = 768  # hidden_size of BERT-base, which the published settings are of
 
@@ -28,8 +34,12 @@ def fine_tuning(name_or_path: str | None, published: dict) -> dict:
     with loading_errors(name_or_path):
         folder = model_folder(name_or_path, instead=FROM_SCRATCH)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    width = getattr(config.get_text_config(), "hidden_size", BASE_WIDTH)
-    return published if width >= BASE_WIDTH else published | SMALL_ENCODER
+    return published | SMALL_ENCODER if is_small(config) else published
+
+
+def is_small(config: PreTrainedConfig) -> bool:
+    """Whether a model is narrower than BERT-base; one that does not tell its width is not."""
+    return getattr(config.get_text_config(), "hidden_size", BASE_WIDTH) < BASE_WIDTH
 
 
 def of_any_model(given: argparse.Namespace) -> dict:
