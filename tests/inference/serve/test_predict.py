@@ -9,6 +9,7 @@ import torch
 from transformers import BertForSequenceClassification, pipeline
 
 from hfcls.inference.classifier import Classifier
+from hfcls.inference.serve.models import load
 from tests.inference.serve.running import LABELS, TEXTS, save_bert, serving
 
 
@@ -172,3 +173,16 @@ def test_logits_that_are_not_finite_are_no_answer(tmp_path):
         assert client.predict("a") == []
         sent = client.post("/predict_file", content='{"text": "a"}', headers={"content-type": "application/jsonl"})
         assert json.loads(sent.text) == {"text": "a", "prediction": None, "probability": None}
+
+
+def test_an_exported_model_gives_the_same_answers(bert, tmp_path):
+    pytest.importorskip("onnxscript", reason="pip install 'hfcls[export]'")
+    from hfcls.inference.export.export import Wanted, export
+
+    export(str(bert), str(tmp_path / "onnx"), Wanted(rows=5))
+    expected = Classifier(bert).probabilities(TEXTS)
+    with serving(load(str(tmp_path / "onnx"), onnx=True)) as client:
+        found = client.predict([[text] for text in TEXTS])
+        np.testing.assert_allclose([scores(answer) for answer in found], expected, atol=1e-5)
+        assert client.get("/info").json()["explains"] is False
+        assert client.post("/read", json={"text": "股市 " * 40}).json()["unread"][1] == 119
