@@ -29,8 +29,9 @@ from hfcls.inference.download import FROM_SCRATCH, log_source, model_folder
 from hfcls.inference.load_report import log_differences
 from hfcls.inference.loading import check_text_classifier, loading_errors, num_positions, with_padding
 from hfcls.models.bert import bert_from_scratch
-from hfcls.models.card_features import LSA, PAIR, CardFeatureExtractor, pad
+from hfcls.models.card_features import LSA, CardFeatureExtractor, pad
 from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification
+from hfcls.models.card_ngrams import PAIR
 from hfcls.models.label_similarity import LabelSimilarityConfig, LabelSimilarityForSequenceClassification
 from hfcls.text import baselines
 from hfcls.text.arguments import BaselineArguments

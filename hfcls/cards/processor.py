@@ -17,7 +17,8 @@ from hfcls.cards import sentence_embedder
 from hfcls.cards.sentence_embedder import SentenceEmbedder
 from hfcls.inference.download import model_folder
 from hfcls.inference.loading import load_model, loading_errors
-from hfcls.models.card_features import LSA, TASK_CATEGORIES, CardFeatureExtractor, name_words
+from hfcls.models.card_features import LSA, TASK_CATEGORIES, CardFeatureExtractor
+from hfcls.models.card_ngrams import name_words
 
 
 @dataclass

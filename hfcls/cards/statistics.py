@@ -9,8 +9,9 @@ import torch
 from sklearn.linear_model import Ridge
 
 from hfcls.cards.rows import CardSplit
-from hfcls.models.card_features import ABSENT, LSA, PAIR, CardTable, NgramBag
+from hfcls.models.card_features import ABSENT, LSA, CardTable, NgramBag
 from hfcls.models.card_fusion import CardFusionForSequenceClassification, NgramLogits
+from hfcls.models.card_ngrams import PAIR
 
 MIN_CARDS = 2  # that a feature must be in
 SCORE_SCALE = 3.0  # logits per unit of score, of a class with PRIOR_FLOOR above its share

@@ -1,9 +1,8 @@
 """Cards of datasets on the Hugging Face Hub, with the coarse or fine class of the task that each dataset serves.
 
-This file needs `datasets` and `builder.py` and `files.py` beside it; Excel needs openpyxl.
+This file needs `datasets` and `builder.py`, `card_text.py` and `files.py` beside it; Excel needs openpyxl.
 """
 
-import html
 import math
 import os
 import random
@@ -15,6 +14,7 @@ from typing import Literal
 import datasets
 
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
+from .card_text import clean_card
 from .encodings import find_encoding
 from .excel_files import excel_records
 from .files import csv_records, digest
@@ -26,11 +26,6 @@ _NUMBERS = {"downloads": "download_time", "size": "dataset_size", "num_rows": "d
 _COLUMNS = {"page_link", "bclass", "sclass", "dataset_viewer", *_NUMBERS.values()}
 _PREFIX = "https://huggingface.co/datasets/"
 _MIN_CARDS = 3  # of a class, for one card in each split
-_NOISE = re.compile(
-    r"\A\s*---\n.*?\n---\n|<!--.*?-->|</?[a-zA-Z][^<>]*>|\]\([^()\s]*\)"
-    r"|\[(?:More Information Needed|Needs More Information)\]|[*`|\[\]]+",
-    re.DOTALL,
-)
 # What the template asks for besides text: addresses, and thanks.
 _FILLED_IN = re.compile(
     r"[-+ ]*(homepage|repository|paper|leaderboard|point of contact)\b.*|thanks to .* for adding this dataset\W*|-+",
@@ -141,16 +136,6 @@ def _row(cells: dict[str, str], target: str) -> dict:
     words = " ".join(re.split(r"[/_\-.]+", name))
     classes = {"coarse": cells[_CLASS["coarse"]].strip(), "label": cells[_CLASS[target]].strip()}
     return {"id": name, "text": f"{words}\n{card}", **numbers, "template": is_template(card), **classes}
-
-
-def clean_card(card: str) -> str:
-    """A card without metadata, HTML, addresses of links and most of its Markdown: headings keep their #.
-
-    >>> clean_card("\\n\\t# Card <b>of</b> [it](http://x.y/z)\\n\\n- **Homepage:**")
-    '# Card of it\\n- Homepage:'
-    """
-    lines = html.unescape(_NOISE.sub(" ", card)).splitlines()
-    return "\n".join(shortened for line in lines if (shortened := " ".join(line.split())))
 
 
 def is_template(card: str) -> bool:

@@ -1,13 +1,11 @@
 """What the models of dataset cards look at: n-grams by field, similarities to the names of tasks, numbers.
 
-The file needs only torch and transformers: it lies beside the weights of the models that import it.
+The file needs torch, transformers and card_ngrams.py; both lie beside the weights of the models that import it.
 """
 
 import math
-import re
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,19 +15,11 @@ from transformers import BatchFeature, FeatureExtractionMixin
 from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput
 
-FIELDS = ("text", "summary", "tasks", "structure", "name", "name_words")
-# A feature's id is its field, then one bit for pairs of words, then the CRC-32 of its letters: no vocabulary is kept.
-FIELD_BITS, PAIR = 33, 2**32
+from .card_ngrams import FIELD_BITS, FIELDS, count_ngrams, words_of
+
 ABSENT = 2**62  # in place of an id; sorts behind all others
 NUMBERS = 3  # downloads, size, rows
 LSA = "lsa"  # latent semantic analysis, in place of the name of an embedding model
-
-# Headings that begin each field; what stands under another heading is in `text` alone.
-SECTIONS = {
-    "summary": ("summary", "description"),
-    "tasks": ("tasks", "leaderboard"),
-    "structure": ("instance", "field", "structure", "feature", "split"),
-}
 
 # The task categories of the Hub, by whose names cards are compared.
 TASK_CATEGORIES = """
@@ -72,20 +62,7 @@ class CardFeatureExtractor(FeatureExtractionMixin):
 
     def ngrams(self, card: str, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and counts of the distinct features of one card, (L,) int64 and (L,) float32."""
-        words = name_words(name)
-        found = {"text": Counter(_terms(_tokens(f"{' '.join(words)}\n{card}")))}
-        for field, lines in _sections(card).items():
-            found[field] = Counter(_terms(_tokens("\n".join(lines))))
-        found["name"] = Counter(
-            f" {word} "[i : i + n] for word in words for n in range(2, 6) for i in range(len(word) + 3 - n)
-        )
-        found["name_words"] = Counter(words)
-        counts: Counter[int] = Counter()
-        for field, terms in found.items():
-            first = FIELDS.index(field) << FIELD_BITS
-            for term, count in terms.items():
-                pair = PAIR if field != "name" and " " in term else 0
-                counts[first + pair + zlib.crc32(term.encode())] += count
+        counts = count_ngrams(card, name)
         return torch.tensor(list(counts), dtype=torch.int64), torch.tensor(list(counts.values()), dtype=torch.float32)
 
 
@@ -101,36 +78,6 @@ def pad(cards: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tenso
 def as_numbers(rows: Iterable[Sequence[float | None]]) -> torch.Tensor:
     """(B, 3) float32 with NaN for None."""
     return torch.tensor([[math.nan if number is None else number for number in row] for row in rows])
-
-
-def _tokens(text: str) -> list[str]:
-    return re.findall(r"\w\w+", text.lower())
-
-
-def _terms(tokens: list[str]) -> Iterator[str]:
-    yield from tokens
-    yield from (f"{first} {second}" for first, second in zip(tokens, tokens[1:], strict=False))
-
-
-def name_words(name: str) -> list[str]:
-    """The words of a dataset's name, in lower case.
-
-    >>> name_words("me/MovieReviews")
-    ['me', 'movie', 'reviews']
-    """
-    return [word for word in re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()) if word]
-
-
-def _sections(card: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {field: [] for field in SECTIONS}
-    open_fields: list[str] = []
-    for line in card.splitlines():
-        if line.startswith("#"):
-            open_fields = [field for field, names in SECTIONS.items() if any(name in line.lower() for name in names)]
-        for field in open_fields:
-            if not line.startswith("#"):
-                found[field].append(line)
-    return found
 
 
 class NgramBag(nn.Module):
@@ -150,7 +97,7 @@ class NgramBag(nn.Module):
         rows = rows.masked_fill(self.ids[rows] != ngrams, len(self.ids) - 1)
         values = (1 + counts.clamp(min=1).log()) * self.idf[rows]
         fields = (ngrams >> FIELD_BITS).clamp(max=len(FIELDS))  # the last one is of padding
-        squares = values.new_zeros(len(ngrams), len(FIELDS) + 1).scatter_add(1, fields, values.square())
+        squares = values.new_zeros(ngrams.shape[0], len(FIELDS) + 1).scatter_add(1, fields, values.square())
         return rows, values / squares.sqrt().clamp(min=1e-9).gather(1, fields)
 
 
@@ -207,7 +154,7 @@ class CardTable(nn.Module):
         words = ngrams - (FIELDS.index("name_words") << FIELD_BITS)
         of_name = (ngrams >> FIELD_BITS) == FIELDS.index("name_words")
         name = self.embed(words.masked_fill(~of_name, ABSENT), counts)
-        tasks = [[zlib.crc32(word.encode()) for word in _tokens(task.replace("-", " "))] for task in TASK_CATEGORIES]
+        tasks = [[zlib.crc32(word.encode()) for word in words_of(task.replace("-", " "))] for task in TASK_CATEGORIES]
         ids, ones = pad([(torch.tensor(task), torch.ones(len(task))) for task in tasks])
         tasks = self.embed(ids.to(ngrams.device), ones.to(counts.device))
         return torch.cat([self.embed(ngrams, counts) @ tasks.T, name @ tasks.T], dim=1)

@@ -19,7 +19,6 @@ from transformers import initialization as init
 from transformers.configuration_utils import SubConfigSpec
 
 from .card_features import (
-    FIELD_BITS,
     CardClassifierOutput,
     CardFeatureExtractor,
     CardTable,
@@ -28,6 +27,7 @@ from .card_features import (
     coarse_logits,
     init_card_buffers,
 )
+from .card_ngrams import FIELD_BITS
 
 
 @strict

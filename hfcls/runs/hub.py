@@ -54,7 +54,7 @@ ONNX = "onnx"
 GRAPHS = (".onnx", ".onnx_data")  # the latter has the weights of a graph of over 2 GB
 ONNX_FILES = frozenset(
     [
-        *("labels.json", "predict.py", "pictures.py", "card_ngrams.py", "README.md"),
+        *("labels.json", "predict.py", "pictures.py", "card_ngrams.py", "card_text.py", "README.md"),
         *("tokenizer.json", "tokenizer_config.json", "vocab.json", "preprocessor_config.json", "processor_config.json"),
     ]
 )

@@ -20,15 +20,8 @@ from hfcls.cards.metrics import CardMetrics
 from hfcls.cards.sentence_embedder import SentenceEmbedder, saved
 from hfcls.cards.statistics import count_features, feature_matrix, ridge_regression, set_features, singular_vectors
 from hfcls.errors import InputError
-from hfcls.models.card_features import (
-    PAIR,
-    TASK_CATEGORIES,
-    CardFeatureExtractor,
-    NgramBag,
-    coarse_logits,
-    name_words,
-    pad,
-)
+from hfcls.models.card_features import TASK_CATEGORIES, CardFeatureExtractor, NgramBag, coarse_logits, pad
+from hfcls.models.card_ngrams import PAIR, name_words
 from hfcls.runs.hub import EMBEDDING_MODEL
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.training.calibration import check_scalable, scale_logits

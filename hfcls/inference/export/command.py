@@ -23,6 +23,7 @@ def add_export(verbs) -> None:
         metavar="FILE",
         help="check on these texts, or on the pictures in this folder, in place of predictions.csv",
     )
+    parser.add_argument("--optimize", action="store_true", help="fuse operators, for onnxruntime alone")
     parser.add_argument("--int8", action="store_true", help="8-bit weights; the accuracy of both is told")
     parser.add_argument("--calibrate_on", metavar="FILE", help="training rows, for static int8 where it is nearer")
     parser.add_argument("--force", action="store_true", help="keep an int8 model that answers otherwise (p < 0.05)")
@@ -45,6 +46,7 @@ def _export(options: argparse.Namespace) -> int:
     wanted = Wanted(
         rows=options.rows or (INT8_ROWS if options.int8 else ROWS),
         check_on=options.check_on,
+        optimize=options.optimize,
         int8=options.int8,
         calibrate_on=options.calibrate_on,
         force=options.force,

@@ -12,7 +12,9 @@ from transformers import AutoConfig, ChineseCLIPConfig
 
 from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
+from hfcls.inference.export.cards import check_cards, load_cards, write_cards
 from hfcls.inference.export.check import Agreement
+from hfcls.inference.export.graph import optimize
 from hfcls.inference.export.images import check_images, write_images
 from hfcls.inference.export.pictures import pictures_of, random_pictures
 from hfcls.inference.export.quantization import CALIBRATION_ROWS
@@ -32,6 +34,7 @@ class Wanted:
         rows: most rows that it is checked and measured on.
         check_on: a file of texts, or a folder of pictures, to check on; None for the rows of the run, or for generated
             ones where it keeps none.
+        optimize: operators fused for onnxruntime, before anything is checked.
         int8: an int8 graph as well, which then is the one that answers.
         calibrate_on: a file of training rows, for static quantisation.
         force: keep an int8 graph that answers otherwise than the model.
@@ -39,6 +42,7 @@ class Wanted:
 
     rows: int
     check_on: str | None = None
+    optimize: bool = False
     int8: bool = False
     calibrate_on: str | None = None
     force: bool = False
@@ -60,7 +64,8 @@ def export(model: str, out: str, wanted: Wanted, *, trust_remote_code: bool = Fa
         elif wanted.int8:
             raise InputError(f"--int8: is of classifiers of texts, and {model} reads {kind}: leave it out")
         else:
-            lines = [str((_export_images if kind == "images" else _export_pairs)(model, folder, wanted))]
+            write = {"images": _export_images, "pairs": _export_pairs, "cards": _export_cards}[kind]
+            lines = [str(write(model, folder, wanted))]
         write_readme(folder)
         clean_local_paths(folder)
         return lines
@@ -69,6 +74,7 @@ def export(model: str, out: str, wanted: Wanted, *, trust_remote_code: bool = Fa
 def _export_texts(model: str, folder: Path, wanted: Wanted, trust_remote_code: bool) -> list[str]:
     classifier = Classifier(model, device="cpu", trust_remote_code=trust_remote_code)
     write_texts(classifier, folder)
+    _optimize(folder, wanted)
     if wanted.check_on is None:
         rows = rows_of_run(Path(model), classifier, wanted.rows)
     else:
@@ -84,11 +90,13 @@ def _export_texts(model: str, folder: Path, wanted: Wanted, trust_remote_code: b
 
 
 def _kind(model: str, trust_remote_code: bool) -> str:
-    """What the model reads: texts, images or pairs."""
+    """What the model reads: texts, images, pairs or cards."""
     with loading_errors(model):
         config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
     if config.model_type == ChineseCLIPConfig.model_type:
         return "pairs"
+    if config.model_type in ("card_fusion", "label_similarity"):
+        return "cards"
     named = (config.architectures or [""])[0]
     return "images" if named.endswith("ForImageClassification") else "texts"
 
@@ -97,6 +105,7 @@ def _export_images(model: str, folder: Path, wanted: Wanted) -> Agreement:
     processor, classifier = load_image_classifier(model)
     classifier.eval()
     write_images(processor, classifier, folder)
+    _optimize(folder, wanted)
     return check_images(processor, classifier, folder, *_pictures(wanted))
 
 
@@ -104,10 +113,25 @@ def _export_pairs(model: str, folder: Path, wanted: Wanted) -> Agreement:
     processor, towers = load_chinese_clip(model)
     towers.eval()
     write_retrieval(processor, towers, folder)
+    _optimize(folder, wanted)
     pictures, what = _pictures(wanted)
     return check_retrieval(
         processor, towers, folder, random_texts(processor.tokenizer), pictures, f"texts of random tokens and {what}"
     )
+
+
+def _export_cards(model: str, folder: Path, wanted: Wanted) -> Agreement:
+    if wanted.check_on is not None:
+        raise InputError(f"--check_on: is of texts and pictures, and {model} reads cards: leave it out")
+    tokenizer, classifier = load_cards(model)
+    write_cards(tokenizer, classifier, folder)
+    _optimize(folder, wanted)
+    return check_cards(tokenizer, classifier, folder)
+
+
+def _optimize(folder: Path, wanted: Wanted) -> None:
+    for graph in folder.glob("*.onnx") if wanted.optimize else ():
+        optimize(graph)
 
 
 def _pictures(wanted: Wanted) -> tuple[list, str]:

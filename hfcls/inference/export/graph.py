@@ -86,6 +86,19 @@ def write_graph(
     program.save(path, external_data=sum(t.nbytes for t in module.state_dict().values()) > 2**31 - 2**24)
 
 
+def optimize(path: Path) -> None:
+    """Replaces the graph by what onnxruntime makes of it: operators fused, some into its own, which no other runs."""
+    import onnxruntime
+
+    fused = path.with_suffix(".fused.onnx")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(fused)
+    options.log_severity_level = 3  # errors
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    fused.replace(path)
+
+
 def _forget_where_it_was_made(program: torch.onnx.ONNXProgram) -> None:
     """Takes out the lines of Python that the exporter notes at each operator: paths of this machine are among them."""
     program.model.metadata_props.clear()

@@ -8,11 +8,13 @@ from hfcls.inference.export.manifest import INT8_GRAPH, NAME
 _COMMANDS = {
     "texts": 'python predict.py "a text" "another"',
     "images": "python predict.py picture.png",
+    "cards": "python predict.py CARD.md owner/name",
     "pairs": 'python predict.py "a text" picture.png another.png',
 }
 _NEEDS = {
     "texts": "onnxruntime tokenizers numpy",
     "images": "onnxruntime numpy pillow",
+    "cards": "onnxruntime numpy tokenizers",
     "pairs": "onnxruntime tokenizers numpy pillow",
 }
 

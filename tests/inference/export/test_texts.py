@@ -37,7 +37,7 @@ json.dump([probabilities.tolist(), chosen.tolist(), sorted(sys.modules)], sys.st
 """
 
 
-@pytest.fixture(scope="module", params=["bert_pair", "dpcnn", "jieba", "ngram_linear_multi_label", "text_rnn"])
+@pytest.fixture(scope="module", params=["bert_pair", "dpcnn", "jieba", "ngram_linear_multi_label"])
 def exported(request, tmp_path_factory):
     """A saved model, and the folder that it was exported to."""
     folder = tmp_path_factory.mktemp(request.param) / "onnx"
@@ -91,7 +91,7 @@ def test_onnx_classifier_is_asked_as_a_classifier(exported):
 
 def test_an_export_that_disagrees_is_refused(exported, tmp_path):
     saved, folder = exported
-    if saved.name != "text_rnn":
+    if saved.name != "jieba":
         pytest.skip("one model is enough")
     for name, value, told in [("TOLERANCE", 0.0, "logits that differ by"), ("TOLERANCE", -1.0, "disagrees")]:
         with pytest.MonkeyPatch.context() as patch:
@@ -101,7 +101,7 @@ def test_an_export_that_disagrees_is_refused(exported, tmp_path):
     assert list(tmp_path.iterdir()) == []  # no half of it either
     with pytest.raises(InputError, match="is there already"):
         export(str(saved), str(folder), Wanted(rows=5))
-    with pytest.raises(InputError, match="text_rnn/onnx, which hfcls push"):
+    with pytest.raises(InputError, match="jieba/onnx, which hfcls push"):
         export(str(saved), str(saved), Wanted(rows=5))
     with pytest.raises(InputError, match="holds no exported model"):
         OnnxClassifier(saved)
