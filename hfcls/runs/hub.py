@@ -51,7 +51,7 @@ EMBEDDING_FILES = FILES | {
 
 # What `hfcls export MODEL MODEL/onnx` wrote lies in this folder, where transformers.js looks for graphs.
 ONNX = "onnx"
-GRAPHS = (".onnx", ".onnx_data")  # the latter has the weights of a graph of over 2 GB
+GRAPHS = (".onnx", ".onnx.data")  # the latter has the weights of a graph of over 2 GB
 ONNX_FILES = frozenset(
     [
         *("labels.json", "predict.py", "pictures.py", "card_ngrams.py", "card_text.py", "README.md"),
@@ -201,7 +201,7 @@ def _embedding_model(folder: Path) -> list[Path]:
 def _exported(folder: Path) -> list[Path]:
     """What `hfcls export` wrote into the folder of the model."""
     inside = folder / ONNX
-    return [path for path in inside.glob("*") if path.name in ONNX_FILES or path.suffix in GRAPHS]
+    return [path for path in inside.glob("*") if path.name in ONNX_FILES or path.name.endswith(GRAPHS)]
 
 
 def _custom_code(folder: Path) -> set[Path]:
@@ -239,7 +239,7 @@ def _secrets(folder: Path, token: str) -> dict[str, set[str]]:
 
 def _content(path: Path, secrets: dict[str, set[str]]) -> Path | bytes:
     """What to upload: weights are streamed from the disk, all else goes as the very bytes that were searched."""
-    if path.suffix in (".safetensors", *GRAPHS):
+    if path.name.endswith((".safetensors", *GRAPHS)):
         return path
     content = path.read_bytes()
     for what, spellings in secrets.items():

@@ -73,16 +73,18 @@ def export(model: str, out: str, wanted: Wanted, *, trust_remote_code: bool = Fa
 
 def _export_texts(model: str, folder: Path, wanted: Wanted, trust_remote_code: bool) -> list[str]:
     classifier = Classifier(model, device="cpu", trust_remote_code=trust_remote_code)
-    write_texts(classifier, folder)
-    _optimize(folder, wanted)
     if wanted.check_on is None:
         rows = rows_of_run(Path(model), classifier, wanted.rows)
     else:
         rows = rows_of_file(wanted.check_on, wanted.rows)
+    if wanted.int8 and rows.labels is None:
+        raise InputError(f"--int8: is measured on test rows with labels, and these are {rows.what}: export a run")
+    calibration = None if wanted.calibrate_on is None else rows_of_file(wanted.calibrate_on, CALIBRATION_ROWS)
+    write_texts(classifier, folder)
+    _optimize(folder, wanted)
     expected = text_logits(classifier, rows)
     lines = [str(check_texts(classifier, folder, rows, expected))]
     if wanted.int8:
-        calibration = None if wanted.calibrate_on is None else rows_of_file(wanted.calibrate_on, CALIBRATION_ROWS)
         measured = quantize_texts(classifier, folder, rows, expected, calibration)
         measured.check(wanted.force)
         lines.insert(0, str(measured))

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.export.check import Agreement, compare, load_script, script_outputs
 from hfcls.inference.export.graph import Answers, write_graph
@@ -63,14 +62,10 @@ def quantize_texts(
     """Adds an int8 graph to `folder`, by which predict.py answers from now on.
 
     Args:
+        rows: of the test split, with their labels.
         expected: the model's logits of `rows`.
         calibration: rows of training, for static quantisation.
-
-    Raises:
-        InputError: the labels of `rows` are not known.
     """
-    if rows.labels is None:
-        raise InputError(f"--int8: is measured on test rows with labels, and these are {rows.what}: export a run")
     encoded = {} if calibration is None else classifier.encode(calibration.texts, calibration.pairs)
     manifest = TextManifest.read(folder)
     feeds = [
