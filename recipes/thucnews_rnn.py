@@ -4,12 +4,12 @@
     accelerate launch recipes/thucnews_rnn.py --data_dir thucnews_titles --cell gru --pooling attention \\
         --embeddings embedding_Tencent.npz --vocab vocab.pkl
 
-The defaults are the published ones: hidden size 128, two layers, dropout 0.3, batches of 128, learning rate 1e-3,
-texts of 32 characters.
+The defaults of the networks are the published ones: hidden size 128, two layers, dropout 0.3, batches of 128, learning
+rate 1e-3, texts of 32 characters. The n-grams read whole texts.
 """
 
 from hfcls.text.arguments import BaselineArguments
-from hfcls.text.presets import NEURAL, NGRAMS
+from hfcls.text.presets import BY_ROWS, NEURAL, NGRAMS
 from hfcls.text.recipe import run
 
 PUBLISHED = {
@@ -26,6 +26,6 @@ if __name__ == "__main__":
         BaselineArguments,
         task="thucnews_rnn",
         description=__doc__,
-        defaults=lambda given: NGRAMS | {"max_length": "32"} if given.architecture == "ngram_linear" else PUBLISHED,
+        defaults=lambda given: NGRAMS | BY_ROWS if given.architecture == "ngram_linear" else PUBLISHED,
         corpus="thucnews",
     )

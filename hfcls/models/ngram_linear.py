@@ -19,6 +19,7 @@ MULTIPLIER = 0xBF58476D1CE4E5B9 - 2**64  # odd, as a signed 64-bit number; from 
 ORDER_SALT = 2**40  # above every token id, so that orders hash apart
 LOW_WORD = 2**32 - 1
 ABSENT = 2**63 - 1  # in place of a hash; sorts behind all others
+MANY = 2**26  # summands (B, n-grams, labels) that are not kept side by side, which would take a gigabyte and more
 
 
 @strict
@@ -75,6 +76,8 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
     accepts_loss_kwargs = False
     # What hfcls may train it on, and weigh, besides the loss that `forward` computes.
     accepted_losses = ("squared_hinge", "cross_entropy", "focal", "binary_cross_entropy")
+    # What hfcls does not cut where nothing is said: an n-gram costs little, wherever in a text it is.
+    reads_whole_texts = True
 
     def __init__(self, config: NgramLinearConfig):
         super().__init__(config)
@@ -212,8 +215,12 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         features = self.features_of(self.hash_ngrams(input_ids, attention_mask))
         none = self.config.num_features
         # With padding_idx the many entries that are no feature cost the backward pass nothing.
-        weights = F.embedding(features, self.weight, padding_idx=none) * F.embedding(features, self.ratios)
-        scores = weights.sum(1) / (features != none).sum(1, keepdim=True).clamp(min=1).sqrt() + self.bias
+        if features.numel() * self.config.num_labels <= MANY:
+            weights = F.embedding(features, self.weight, padding_idx=none) * F.embedding(features, self.ratios)
+            sums = weights.sum(1)
+        else:
+            sums = F.embedding_bag(features, self.weight * self.ratios, mode="sum", padding_idx=none)
+        scores = sums / (features != none).sum(1, keepdim=True).clamp(min=1).sqrt() + self.bias
         logits = scores * self.config.logit_scale
         loss = None
         if labels is not None and labels.dim() == 1 and self.config.loss == "squared_hinge":

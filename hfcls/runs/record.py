@@ -110,7 +110,7 @@ class Data:
         splits: by name; there always is "test".
         max_length: tokens kept of a text.
         covered: share of the training texts that are not longer.
-        notes: what was said while reading, one line each.
+        notes: what was said while reading, and what was chosen by the training rows, one line each.
         repeated: None where it was not counted.
         hub_dataset: the corpus's name on the Hub.
     """

@@ -40,8 +40,9 @@ class TextArguments(FloorArguments):
     max_length: str | None = field(
         default=None,
         metadata={
-            "help": "Tokens kept, or auto: mean + 2 standard deviations of the training lengths, at most 512. Absent: "
-            "auto, or what the model of --evaluate_only was saved with."
+            "help": "Tokens kept, or auto: whole texts for n-grams; for others mean + 2 standard deviations of the "
+            "training lengths, or what covers 95 to 99 % of them where that does not, at most 512. Absent: auto, or "
+            "what the model of --evaluate_only was saved with."
         },
     )
     truncation: Literal["head", "tail", "head_tail"] | None = field(
@@ -134,8 +135,12 @@ class TokenArguments(TextArguments):
             "help": f"The model: {', '.join(TEXT)}; or one of your own, path/my_model.py or path/my_model.py:Class."
         },
     )
-    tokens: Literal["char", "word", "jieba", "rjieba"] = field(
-        default="char", metadata={"help": "What a token is: a character, a word between spaces, a Chinese word."}
+    tokens: Literal["auto", "char", "word", "mixed", "jieba", "rjieba"] = field(
+        default="auto",
+        metadata={
+            "help": "What a token is: a character, a word between spaces, words but characters of scripts without "
+            "spaces (mixed), a Chinese word; auto: one of the first three, by the scripts of the training texts."
+        },
     )
     vocab: str | None = field(
         default=None,

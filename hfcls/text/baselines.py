@@ -16,10 +16,11 @@ from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
 from hfcls.text.architectures import architecture, check_outputs, errors_of
 from hfcls.text.arguments import BaselineArguments, ConfigArguments
 from hfcls.text.batches import build_collator
-from hfcls.text.build import reload, text_setup
+from hfcls.text.build import note_max_length, reload, text_setup
 from hfcls.text.collator import PaddingCollator
 from hfcls.text.floor import ngram_floor
-from hfcls.text.rows import TokenRows, tokenize_corpus
+from hfcls.text.rows import TokenRows, batches_of_like_length, tokenize_corpus
+from hfcls.text.scripts import token_level
 from hfcls.text.tokenization import tokenizer_from_vocabulary, train_tokenizer
 from hfcls.text.vectors import Vectors, load_vectors
 from hfcls.text.vocabulary import load_vocabulary
@@ -47,19 +48,24 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
     Raises:
         InputError: a vocabulary, vectors or a saved model cannot be read, or does not fit.
     """
+    model_class = None
     if arguments.architecture is not None:
-        architecture(arguments.architecture)  # before anything takes time; and it is the code of a saved model
+        # Before anything takes time; and it is the code of a saved model.
+        model_class = architecture(arguments.architecture)
     if arguments.evaluate_only is not None:
         return reload(arguments, training_args, corpus)
+    if arguments.tokens == "auto":
+        level, reason = token_level(joined_texts(corpus.splits["train"]))
+        arguments, corpus = replace(arguments, tokens=level), corpus.with_note(reason)
     tokenizer = build_tokenizer(arguments, corpus)
+    whole = getattr(model_class, "reads_whole_texts", False)
     rows, truncation = tokenize_corpus(
-        corpus, tokenizer, training_args, keep=arguments.truncation, max_length=arguments.tokens_kept
+        corpus, tokenizer, training_args, keep=arguments.truncation, max_length=arguments.tokens_kept, whole=whole
     )
+    corpus = note_max_length(corpus, rows, arguments)
     vectors = read_vectors(arguments, tokenizer)
     if vectors is not None:
-        covered = coverage(arguments, vectors, rows.train)
-        logger.info("%s", covered)
-        corpus = replace(corpus, notes=[*corpus.notes, covered])
+        corpus = corpus.with_note(coverage(arguments, vectors, rows.train))
     model = build_model(arguments, tokenizer, corpus.target.names, rows.train, vectors)
     floor = ngram_floor(arguments, model)
     collator = build_collator(arguments, training_args, tokenizer, rows, model)
@@ -106,7 +112,8 @@ def build_model(
     if own_code.is_file(arguments.architecture):
         check_outputs(model, collator([rows[0], rows[1]]), arguments.architecture)
     if isinstance(model, NgramLinearForSequenceClassification):
-        model.fit_log_count_ratios(DataLoader(rows, batch_size=512, collate_fn=collator))
+        batches = list(batches_of_like_length(rows.lengths, rows=512, tokens=2**20))
+        model.fit_log_count_ratios(DataLoader(rows, batch_sampler=batches, collate_fn=collator))
     if vectors is not None:
         _put_in(vectors, model, arguments)
     return model

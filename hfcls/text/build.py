@@ -50,6 +50,7 @@ def build(
         rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags)
         model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.target.names, rows.max_length)
         name = f"BERT {arguments.from_scratch}, from scratch"
+        corpus = note_max_length(corpus, rows, arguments)
         collator = build_collator(arguments, training_args, tokenizer, rows, model)
         floor = ngram_floor(arguments, model)
         return text_setup(corpus, tokenizer, rows, collator, truncation, model, name, floor=floor)
@@ -58,6 +59,7 @@ def build(
     tokenizer, model = load_text_classifier(name, corpus.target.names, loading.append)
     _log_fine_tuning(model, training_args)
     rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
+    corpus = note_max_length(corpus, rows, arguments)
     floor = ngram_floor(arguments, model)
     collator = build_collator(arguments, training_args, tokenizer, rows, model)
     probe = arguments.linear_probe
@@ -99,9 +101,12 @@ def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: C
     max_length = arguments.tokens_kept
     if arguments.max_length is None:
         max_length = longest_input(model, tokenizer) if saved is None else saved.max_length
+    whole = getattr(model, "reads_whole_texts", False)
+    limit = num_positions(model)
     rows, truncation = tokenize_corpus(
-        corpus, tokenizer, training_args, keep=keep, max_length=max_length, limit=num_positions(model)
+        corpus, tokenizer, training_args, keep=keep, max_length=max_length, limit=limit, whole=whole
     )
+    corpus = note_max_length(corpus, rows, arguments)
     if saved is None:
         logger.info(
             "%s does not say how its texts were cut: measured on the %s of %d tokens (--truncation, --max_length)",
@@ -114,6 +119,17 @@ def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: C
         )
     collator = build_collator(arguments, training_args, tokenizer, rows, model)
     return text_setup(corpus, tokenizer, rows, collator, truncation, model, arguments.evaluate_only)
+
+
+def note_max_length(corpus: Corpus, rows: Rows, arguments: TextArguments) -> Corpus:
+    """`corpus` with a note of the length that `--max_length auto` chose, if that was asked for."""
+    if arguments.max_length != "auto":
+        return corpus
+    longest = rows.lengths["train"].max()
+    return corpus.with_note(
+        f"max_length {rows.max_length} (auto): covers {rows.covered:.1%} of the training texts, "
+        f"of which the longest has {longest:,} tokens"
+    )
 
 
 def text_setup(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from hfcls.text.presets import DEVLIN, FROM_SCRATCH, NEURAL, NGRAMS, SMALL_ENCODER
+from hfcls.text.presets import BY_ROWS, DEVLIN, FROM_SCRATCH, NEURAL, NGRAMS, SMALL_ENCODER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -49,7 +49,7 @@ def of_any_model(given: argparse.Namespace) -> dict:
         InputError: as `fine_tuning`.
     """
     if given.architecture == "ngram_linear":
-        return NGRAMS
+        return NGRAMS | BY_ROWS
     if given.architecture is not None:
-        return NEURAL | {"dropout": 0.5}
+        return NEURAL | BY_ROWS | {"dropout": 0.5}
     return FROM_SCRATCH if given.from_scratch else fine_tuning(given.model_name_or_path, DEVLIN)

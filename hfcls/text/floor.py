@@ -16,6 +16,7 @@ from hfcls.metrics.target import target_of
 from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
 from hfcls.runs.floor import Floor
 from hfcls.text.arguments import FloorArguments
+from hfcls.text.scripts import UNSPACED
 from hfcls.training.setup import Corpus, joined_texts
 
 logger = logging.getLogger(__name__)
@@ -25,10 +26,7 @@ SHARE = 0.1  # of the time of a run that the floor may take unasked
 FREE_SECONDS = 1.0  # nor does anyone mind so short a time
 SAMPLE_ROWS, SAMPLE_CHARACTERS = 5_000, 100_000  # on which is measured how long all of them will take
 
-# Thai and Lao, Burmese, Khmer, kana, Han: scripts that have no spaces between words, of which a letter is a token.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_TOKEN = rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]"
-
+_TOKEN = rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]"
 
 MeasureFloor = Callable[[Corpus, np.ndarray, float], Floor | None]
 

@@ -3,6 +3,9 @@
 Each is a dict of flags of `TrainingArguments`; a recipe adds what is particular to its task.
 """
 
+# Batches and epochs that `text.by_rows` chooses by the number of training rows, in place of those of the presets below.
+BY_ROWS = {"num_train_epochs": "auto", "per_device_train_batch_size": "auto"}
+
 # Devlin et al. 2019, https://aclanthology.org/N19-1423, appendix A.3, recommend 2e-5, 3e-5 or 5e-5, batches of 16 or 32
 # and two to four epochs, with dropout 0.1 (the model's own), weight decay 0.01 and a linear warm-up over the first
 # tenth; Sun et al. 2019, https://arxiv.org/abs/1905.05583, found 2e-5 to be the rate that does not forget what was

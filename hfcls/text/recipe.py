@@ -58,6 +58,7 @@ def train(
     from hfcls.data.corpora import CORPORA
     from hfcls.text import baselines
     from hfcls.text import build as pretrained
+    from hfcls.text.by_rows import with_steps
     from hfcls.text.corpus import load_text_corpus
     from hfcls.training import folds
     from hfcls.training.corpus import load_corpus
@@ -73,4 +74,5 @@ def train(
     else:
         options = {name: getattr(arguments, name) for name in (*corpus_flags, "encoding")}
         loaded = load_corpus(CORPORA[corpus], arguments, training_args, **options)
+    training_args, loaded = with_steps(training_args, loaded, getattr(arguments, "architecture", None))
     folds.run(build, loaded, arguments, training_args, task=task, command=command)

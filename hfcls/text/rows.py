@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Iterator
 
 import datasets
 import numpy as np
@@ -15,6 +16,8 @@ from hfcls.training.setup import Corpus, Rows
 logger = logging.getLogger(__name__)
 
 MAX_LENGTH_LIMIT = 512  # of `auto`: what BERT-like encoders have positions for
+COVERED = (0.95, 0.99)  # shares of the training texts that `auto` keeps whole: at least and at most
+WHOLE_TEXTS = (4096, 32768)  # tokens that a model of whole texts reads: at least, for longer texts to come, and at most
 
 
 def tokenize(corpus: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase) -> datasets.DatasetDict:
@@ -49,9 +52,30 @@ def token_lengths(split: datasets.Dataset) -> np.ndarray:
     return _flatten(split)[1]
 
 
-def auto_max_length(lengths: np.ndarray) -> int:
-    """Mean + 2 standard deviations of `lengths` (rows,), rounded up, at most `MAX_LENGTH_LIMIT`."""
-    return min(math.ceil(lengths.mean() + 2 * lengths.std()), MAX_LENGTH_LIMIT)
+def auto_max_length(lengths: np.ndarray, *, whole: bool = False) -> int:
+    """The tokens to keep of texts that are as long as those of train, `lengths` (rows,).
+
+    Mean + 2 standard deviations, but no less than covers 95 % and no more than covers 99 %, at most `MAX_LENGTH_LIMIT`;
+    for a model of `whole` texts the longest, within `WHOLE_TEXTS`.
+    """
+    if whole:
+        return int(np.clip(lengths.max(), *WHOLE_TEXTS))
+    least, most = np.quantile(lengths, COVERED, method="inverted_cdf")
+    return min(math.ceil(np.clip(lengths.mean() + 2 * lengths.std(), least, most)), MAX_LENGTH_LIMIT)
+
+
+def batches_of_like_length(lengths: np.ndarray, *, rows: int, tokens: int) -> Iterator[list[int]]:
+    """All rows, the shortest first, in batches of at most so many `rows`, and padded to at most so many `tokens`.
+
+    A row of more `tokens` is a batch of its own.
+    """
+    batch = []
+    for row in np.argsort(lengths, kind="stable").tolist():
+        if batch and (len(batch) == rows or (len(batch) + 1) * lengths[row] > tokens):
+            yield batch
+            batch = []
+        batch.append(row)
+    yield batch
 
 
 class TokenRows(torch.utils.data.Dataset):
@@ -124,22 +148,28 @@ def tokenize_corpus(
     keep: str,
     max_length: int | None,
     limit: int | None = None,
+    whole: bool = False,
 ) -> tuple[Rows, Truncation]:
     """Token rows of every split, and the rule that cut them.
 
     Args:
         keep: head, tail or head_tail.
         max_length: tokens kept; None for `auto_max_length` of the training texts, but at most `limit`.
+        whole: the model reads whole texts, if nothing else is said.
     """
     with training_args.main_process_first(desc="tokenizing"):
         everything = corpus.splits if corpus.unlabelled is None else corpus.splits | {"unlabelled": corpus.unlabelled}
         splits = tokenize(everything, tokenizer)
     lengths = {name: token_lengths(split) for name, split in splits.items()}
-    if max_length is None:
-        max_length = min(auto_max_length(lengths["train"]), limit or MAX_LENGTH_LIMIT)
+    automatic = max_length is None
+    if automatic:
+        max_length = auto_max_length(lengths["train"], whole=whole)
+        max_length = max_length if limit is None else min(max_length, limit)
     truncation = Truncation.of(keep, max_length, tokenizer)
     covered = float((lengths["train"] <= max_length).mean())
-    logger.info("max_length %d covers %.1f %% of the training texts", max_length, 100 * covered)
+    if not automatic:
+        log = logger.info if covered >= COVERED[0] else logger.warning
+        log("max_length %d covers %.1f %% of the training texts (--max_length)", max_length, 100 * covered)
     token_types = "token_type_ids" in tokenizer.model_input_names
     rows = {
         name: TokenRows(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from hfcls.errors import InputError
+from hfcls.text.scripts import UNSPACED
 from hfcls.text.vocabulary import padding_and_unknown
 
 if TYPE_CHECKING:
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
 
     from hfcls.models.truncation import Truncation
 
-Level = Literal["char", "word", "jieba", "rjieba"]
+Level = Literal["char", "word", "mixed", "jieba", "rjieba"]
 Side = Literal["left", "right"]
 
 _SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
 
 # Words and single punctuation marks; as in the Penn Treebank and in GloVe, "don't" is do + n't, "it's" is it + 's.
 _WORD = r"\w+?(?=n't\b)|n't\b|'(?:s|m|d|ll|re|ve)\b|\w+|[^\w\s]"
+
+# The same, but for scripts without spaces between words, of which each character is a token.
+_MIXED = f"[{UNSPACED}]|{_WORD}".replace(r"\w+", rf"[^\W{UNSPACED}]+")
+
+_SPLITS = {"word": _WORD, "mixed": _MIXED}
 
 
 def train_wordpiece_tokenizer(
@@ -110,7 +116,7 @@ def train_tokenizer(
     from tokenizers.trainers import WordLevelTrainer
 
     size = sys.maxsize if vocab_size is None else vocab_size
-    if level in ("char", "word"):
+    if level == "char" or level in _SPLITS:
         backend = Tokenizer(WordLevel(unk_token=_SPECIAL_TOKENS[1]))
         _set_split(backend, level, lowercase)
         trainer = WordLevelTrainer(
@@ -153,13 +159,14 @@ def tokenizer_from_vocabulary(
         vocabulary: token to id, 0 to n - 1; its padding and unknown tokens are recognised by name.
         level: `char`, every Unicode character is a token, white space, Latin letters and digits too (the convention of
             THUCNews's baselines); `word`, runs of letters and digits, and single punctuation marks, with n't and 's
-            apart; `jieba` or `rjieba`, Chinese words as those libraries cut them, white space dropped.
+            apart; `mixed`, the same, but every character of a script without spaces between words; `jieba` or `rjieba`,
+            Chinese words as those libraries cut them, white space dropped.
         lowercase: fold case. None: do so if no token of the vocabulary has an upper-case letter.
         max_length, padding_side, truncation_side: saved with the tokenizer.
 
     Returns:
-        For `char` and `word` a tokenizer that `AutoTokenizer` reloads anywhere; for `jieba` and `rjieba` one that needs
-        `trust_remote_code=True` where hfcls is not installed.
+        For `jieba` and `rjieba` a tokenizer that needs `trust_remote_code=True` where hfcls is not installed; for all
+        others one that `AutoTokenizer` reloads anywhere.
 
     Raises:
         InputError: no padding or no unknown token, or an unknown level.
@@ -179,8 +186,8 @@ def tokenizer_from_vocabulary(
         from hfcls.models.jieba_tokenizer import JiebaTokenizer
 
         return JiebaTokenizer(vocabulary, segmenter=level, do_lower_case=lowercase, **settings)
-    if level not in ("char", "word"):
-        raise InputError(f"token level {level!r} is not known; use char, word, jieba or rjieba")
+    if level != "char" and level not in _SPLITS:
+        raise InputError(f"token level {level!r} is not known; use char, word, mixed, jieba or rjieba")
 
     from tokenizers import Tokenizer, decoders
     from tokenizers.models import WordLevel
@@ -205,7 +212,7 @@ def truncating_tokenizer(tokenizer: PreTrainedTokenizerBase, truncation: Truncat
     return tokenizer
 
 
-def _set_split(backend: Tokenizer, level: Literal["char", "word"], lowercase: bool) -> None:
+def _set_split(backend: Tokenizer, level: Literal["char", "word", "mixed"], lowercase: bool) -> None:
     from tokenizers import Regex, normalizers, pre_tokenizers
 
     if lowercase:
@@ -213,7 +220,7 @@ def _set_split(backend: Tokenizer, level: Literal["char", "word"], lowercase: bo
     if level == "char":
         backend.pre_tokenizer = pre_tokenizers.FixedLength(length=1)
     else:
-        backend.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True)
+        backend.pre_tokenizer = pre_tokenizers.Split(Regex(_SPLITS[level]), behavior="removed", invert=True)
 
 
 def _count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:

@@ -155,7 +155,8 @@ def parse(
         argv: the command line without the program's name; `sys.argv` if absent.
 
     Returns:
-        `(arguments, training_arguments)`: instances of `arguments_class` and of `transformers.TrainingArguments`.
+        `(arguments, training_arguments)`: instances of `arguments_class` and of `transformers.TrainingArguments`. What
+        of the latter is to follow from the number of training rows (`resume.BY_ROWS`) is "auto", as the defaults say.
 
     Raises:
         InputError: a flag that does not exist or does not fit; an `--output_dir` that holds something already, that
@@ -191,6 +192,7 @@ def read(
     from transformers import TrainingArguments
 
     from hfcls.training.flags import check_training_arguments
+    from hfcls.training.resume import BY_ROWS
 
     given = _given(arguments_class, argv)
     own_names = {f.name for f in fields(arguments_class)}
@@ -202,11 +204,14 @@ def read(
     arguments = arguments_class(**{name: value for name, value in values.items() if name in own_names})
     training_values = {name: value for name, value in values.items() if name not in own_names}
     _check_together(arguments, training_values)
+    by_rows = {name for name in BY_ROWS if training_values.get(name) == "auto"}
     try:
-        training_args = TrainingArguments(**training_values)
+        training_args = TrainingArguments(**{name: training_values[name] for name in training_values.keys() - by_rows})
     except (ValueError, ImportError) as error:
         raise InputError(" ".join(str(error).split())) from error
     check_training_arguments(training_args)
+    for name in by_rows:
+        setattr(training_args, name, "auto")
     return arguments, training_args
 
 

@@ -26,6 +26,8 @@ MAY_CHANGE = re.compile(
     r"save_total_limit|save_on_each_node|local_rank|ddp_.*|per_device_eval_batch_size|eval_accumulation_steps|"
     r"dataloader_(num_workers|pin_memory|persistent_workers|prefetch_factor|multiprocessing_context)"
 )
+# What `parse` leaves open until the rows are counted, "auto", and what a run was begun with tells by its number.
+BY_ROWS = ("num_train_epochs", "per_device_train_batch_size")
 FILES = ("data_dir", "vocab", "embeddings", "embedding_model", "model_name_or_path")  # may lie elsewhere
 
 
@@ -103,7 +105,7 @@ def check_same(folder: Path, flags: dict, corpus: dict | None = None) -> None:
     different = [
         f"--{name} {_shown(before['flags'][name])} (now {_shown(value)})"
         for name, value in flags.items()
-        if name in before["flags"] and before["flags"][name] != value
+        if name in before["flags"] and before["flags"][name] != value and not (name in BY_ROWS and value == "auto")
     ]
     number = int(os.environ.get("WORLD_SIZE", "1"))
     if before["processes"] != number:

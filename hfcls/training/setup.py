@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ from hfcls.metrics.label_sets import LabelSets
 from hfcls.metrics.one_label import OneLabel
 from hfcls.metrics.target import Target
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass
 class Corpus:
@@ -29,7 +32,7 @@ class Corpus:
         language: ISO 639-1 code; None where there are no texts.
         splits: train, validation and test, each with `label`: a ClassLabel, or a list of them.
         unlabelled: rows without `label` that are only to be predicted, if there are any.
-        notes: what the builder said while reading, one line each.
+        notes: what the builder said while reading, and what was chosen by the training rows, one line each.
         display_column: the column by which people recognise a row: "text", or "id" where the input is no text.
         repeated: what `data.repetition.count_repeated` found in the splits.
     """
@@ -48,6 +51,11 @@ class Corpus:
         """What is predicted of a row: its one label, or its set of labels."""
         label = self.splits["train"].features["label"]
         return LabelSets(label.feature.names) if isinstance(label, datasets.List) else OneLabel(label.names)
+
+    def with_note(self, note: str) -> Corpus:
+        """A copy of which report and model card say `note`, too; it is logged."""
+        logger.info("%s", note)
+        return replace(self, notes=[*self.notes, note])
 
 
 def joined_texts(split: datasets.Dataset) -> list[str]:

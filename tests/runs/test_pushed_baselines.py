@@ -58,6 +58,7 @@ class Rows(torch.utils.data.Dataset):
         self.rows = [
             {"input_ids": tokenizer(text)["input_ids"], "labels": i % 3} for i, text in enumerate(TEXTS[:3] * 4)
         ]
+        self.lengths = np.array([len(row["input_ids"]) for row in self.rows])
 
     def __len__(self):
         return len(self.rows)
@@ -67,7 +68,7 @@ class Rows(torch.utils.data.Dataset):
 
 
 def build(settings: dict):
-    arguments = BaselineArguments(embedding_dim=16, hidden_size=12, **settings)
+    arguments = BaselineArguments(embedding_dim=16, hidden_size=12, **{"tokens": "char", **settings})
     train = datasets.Dataset.from_dict({"text": TEXTS[:3] * 4})
     corpus = Corpus("generated", "generated", "zh", datasets.DatasetDict(train=train))
     tokenizer = baselines.build_tokenizer(arguments, corpus)
