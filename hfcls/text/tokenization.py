@@ -27,7 +27,8 @@ _SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
 _WORD = r"\w+?(?=n't\b)|n't\b|'(?:s|m|d|ll|re|ve)\b|\w+|[^\w\s]"
 
 # The same, but for scripts without spaces between words, of which each character is a token.
-_MIXED = f"[{UNSPACED}]|{_WORD}".replace(r"\w+", rf"[^\W{UNSPACED}]+")
+_SPACED = rf"[^\W{UNSPACED}]"
+_MIXED = f"[{UNSPACED}]|{_WORD}".replace(r"\w+", f"{_SPACED}+").replace(r"\b", f"(?!{_SPACED})")
 
 _SPLITS = {"word": _WORD, "mixed": _MIXED}
 

@@ -1,8 +1,9 @@
 """The n-grams at their defaults beside TF-IDF with a linear support vector machine, on six corpora in four languages.
 
     for l in de ja; do apt-get download libreoffice-help-$l && dpkg-deb -x libreoffice-help-${l}_*.deb help; done
-    python tests/benchmarks/default_baselines.py --headlines thucnews_titles --imdb aclImdb.tar.xz --ccf ccf_sentiment \\
-        --cards hf_dataset_cards.csv --help_pages help/usr/share/libreoffice/help --output_dir outputs/default_baselines
+    python tests/benchmarks/default_baselines.py --output_dir outputs/default_baselines \\
+        --headlines thucnews_titles --imdb aclImdb.tar.xz --ccf ccf_sentiment --cards hf_dataset_cards.csv \\
+        --help_pages help/usr/share/libreoffice/help
 
 A corpus whose flag is absent is left out. scikit-learn learns from the training rows and answers the test rows of the
 very splits that the recipes use; nothing of either is chosen by a test row. Prints a Markdown table of test accuracies.

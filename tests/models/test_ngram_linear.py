@@ -10,6 +10,7 @@ from huggingface_hub.errors import StrictDataclassClassValidationError
 from sklearn.feature_extraction.text import CountVectorizer
 from transformers import Trainer, TrainingArguments
 
+from hfcls.models import ngram_linear
 from hfcls.models.ngram_linear import ABSENT, LOW_WORD, NgramLinearConfig, NgramLinearForSequenceClassification
 
 CLS, SEP = 30, 31
@@ -138,6 +139,23 @@ def test_logits_equal_explicit_sums(side):
     assert expected.isfinite().all()
     torch.testing.assert_close(model(padded(rows, 12)["input_ids"]).logits, expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(model(torch.empty(1, 0, dtype=torch.long)).logits, expected[-1:])
+
+
+def test_many_summands_are_not_kept_and_give_the_same_sums(monkeypatch):
+    rows = random_rows(40, 12, longest=10)
+    labels = np.arange(40) % 3
+    model = fitted_model(rows, labels)
+    batch = {**padded(rows, 12), "labels": torch.tensor(labels)}
+    found = []
+    for most in (ngram_linear.MANY, 0):
+        monkeypatch.setattr(ngram_linear, "MANY", most)
+        model.zero_grad()
+        outputs = model(**batch)
+        outputs.loss.backward()
+        found.append((outputs.logits.detach(), model.weight.grad.clone(), model.bias.grad.clone()))
+    for kept, summed in zip(*found, strict=True):
+        torch.testing.assert_close(summed, kept)
+    assert not model.weight.grad[-1].any()
 
 
 def test_loss():

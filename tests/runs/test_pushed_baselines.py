@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import datasets
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader

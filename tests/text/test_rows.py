@@ -6,7 +6,7 @@ import torch
 from hfcls.metrics.one_label import OneLabel
 from hfcls.models.truncation import Truncation
 from hfcls.text.collator import PaddingCollator
-from hfcls.text.rows import TokenRows, auto_max_length, token_lengths, tokenize
+from hfcls.text.rows import TokenRows, auto_max_length, batches_of_like_length, token_lengths, tokenize
 from hfcls.text.tokenization import train_tokenizer, train_wordpiece_tokenizer
 
 TEXTS = ["股市今天上涨", "a short one", "足球 比赛 今晚 开始 直播", "", "房价下跌了吗?", "新手机明天发布,价格公布"]
@@ -69,9 +69,33 @@ def test_rows_of_a_selection_and_of_several_arrow_chunks(split, tokenizer):
 
 
 def test_auto_max_length_is_mean_plus_two_standard_deviations():
-    lengths = np.array([10, 20, 30])
-    assert auto_max_length(lengths) == np.ceil(20 + 2 * lengths.std())
+    lengths = np.repeat([10, 20, 30, 40], [40, 40, 16, 4])
+    assert 30 < lengths.mean() + 2 * lengths.std() < 40  # covers 96 %
+    assert auto_max_length(lengths) == np.ceil(lengths.mean() + 2 * lengths.std())
     assert auto_max_length(np.array([5000, 6000])) == 512
+
+
+def test_auto_max_length_covers_95_to_99_percent():
+    heavy = np.repeat([10, 500], [90, 10])
+    assert heavy.mean() + 2 * heavy.std() < 500  # covers 90 %
+    assert auto_max_length(heavy) == 500
+    even = np.arange(1, 101)
+    assert even.mean() + 2 * even.std() > even.max()
+    assert auto_max_length(even) == 99
+
+
+@pytest.mark.parametrize(("longest", "expected"), [(7, 4096), (5000, 5000), (10**6, 32768)])
+def test_whole_texts_within_bounds(longest, expected):
+    assert auto_max_length(np.array([1, longest]), whole=True) == expected
+
+
+def test_batches_of_like_length_hold_every_row_once():
+    lengths = np.random.default_rng(0).integers(0, 100, 500)
+    lengths[7] = 5000
+    batches = list(batches_of_like_length(lengths, rows=32, tokens=800))
+    assert sorted(row for batch in batches for row in batch) == list(range(500))
+    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= 800 for batch in batches)
+    assert max(map(len, batches)) == 32 and batches[-1] == [7]
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
