@@ -155,8 +155,8 @@ def parse(
         argv: the command line without the program's name; `sys.argv` if absent.
 
     Returns:
-        `(arguments, training_arguments)`: instances of `arguments_class` and of `transformers.TrainingArguments`. What
-        of the latter is to follow from the number of training rows (`resume.BY_ROWS`) is "auto", as the defaults say.
+        `(arguments, training_arguments)`: instances of `arguments_class` and of `transformers.TrainingArguments`. Of
+        the latter, what is to follow from the training rows (`resume.BY_ROWS`) is "auto".
 
     Raises:
         InputError: a flag that does not exist or does not fit; an `--output_dir` that holds something already, that
@@ -210,8 +210,7 @@ def read(
     except (ValueError, ImportError) as error:
         raise InputError(" ".join(str(error).split())) from error
     check_training_arguments(training_args)
-    for name in by_rows:
-        setattr(training_args, name, "auto")
+    vars(training_args).update(dict.fromkeys(by_rows, "auto"))
     return arguments, training_args
 
 
