@@ -13,7 +13,7 @@ from hfcls.training.resume import BY_ROWS
 from hfcls.training.setup import Corpus
 
 # Up to so many training rows: epochs, and rows a step. The last of NGRAMS and of NEURAL are those of `text.presets`.
-NGRAMS = {2_000: (10, 16), 20_000: (5, 64), float("inf"): (3, 256)}
+NGRAMS = {2_000: (10, 16), 5_000: (5, 64), 20_000: (4, 128), float("inf"): (3, 256)}
 NETWORKS = {2_000: (20, 16), float("inf"): (8, 64)}
 
 

@@ -35,6 +35,7 @@ def training_arguments(tmp_path, flags=""):
         ("ngram_linear", 4, 10, 16),
         ("ngram_linear", 2_000, 10, 16),
         ("ngram_linear", 2_001, 5, 64),
+        ("ngram_linear", 5_680, 4, 128),
         ("ngram_linear", 33_590, 3, 256),
         ("text_cnn", 800, 20, 16),
         ("my_model.py", 5_680, 8, 64),
