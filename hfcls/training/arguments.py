@@ -155,8 +155,7 @@ def parse(
         argv: the command line without the program's name; `sys.argv` if absent.
 
     Returns:
-        `(arguments, training_arguments)`: instances of `arguments_class` and of `transformers.TrainingArguments`. Of
-        the latter, what is to follow from the training rows (`resume.BY_ROWS`) is "auto".
+        An `arguments_class`, and `TrainingArguments` of which what is to follow from the rows (`BY_ROWS`) is "auto".
 
     Raises:
         InputError: a flag that does not exist or does not fit; an `--output_dir` that holds something already, that
@@ -204,13 +203,13 @@ def read(
     arguments = arguments_class(**{name: value for name, value in values.items() if name in own_names})
     training_values = {name: value for name, value in values.items() if name not in own_names}
     _check_together(arguments, training_values)
-    by_rows = {name for name in BY_ROWS if training_values.get(name) == "auto"}
+    by_rows = {name: training_values.pop(name) for name in BY_ROWS if training_values.get(name) == "auto"}
     try:
-        training_args = TrainingArguments(**{name: training_values[name] for name in training_values.keys() - by_rows})
+        training_args = TrainingArguments(**training_values)
     except (ValueError, ImportError) as error:
         raise InputError(" ".join(str(error).split())) from error
     check_training_arguments(training_args)
-    vars(training_args).update(dict.fromkeys(by_rows, "auto"))
+    vars(training_args).update(by_rows)
     return arguments, training_args
 
 
