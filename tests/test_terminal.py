@@ -122,7 +122,7 @@ def test_a_run_on_any_terminal(tmp_path):
 
 def test_everything_is_printed_by_one_function():
     for path in (ROOT / "hfcls").rglob("*.py"):
-        if path.name != "terminal.py":
+        if path.name != "terminal.py" and path.parent.name != "standalone":  # which runs where hfcls is not installed
             calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if _prints(node)]
             assert not calls, f"{path}:{calls[0].lineno}: prints texts of others as they are; use print_lines"
 
