@@ -40,7 +40,7 @@ def trained(tmp_path_factory):
     table = folder / "reviews.jsonl"
     table.write_text("".join(json.dumps(row) + "\n" for row in rows(400)), encoding="utf-8")
     flags = f"--data_dir {table} --text_column review --label_column about --multi_label --tokens word"
-    flags += " --architecture ngram_linear --num_train_epochs 8 --calibrate"
+    flags += " --architecture ngram_linear --num_train_epochs 8 --per_device_train_batch_size 256 --calibrate"
     with pytest.MonkeyPatch.context() as monkeypatch:
         results = run("text_classification.py", flags, folder / "out", monkeypatch)
     return folder, results, flags

@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_an_input_error(table, tmp_path, monkeypatch):
         "data: .*: give each column values of one kind", pandas.DataFrame({"text": ["a", 1, b"c"]}), from_scratch="tiny"
     )
     refused("no column 'label'", reviews().drop(columns="label"), from_scratch="tiny")
-    refused("nowhere: cannot be loaded", table, "nowhere", use_cpu=True)
+    refused("nowhere: HF_HUB_OFFLINE is set", table, "nowhere", use_cpu=True)
 
 
 def test_words_of_a_command_line():
