@@ -59,6 +59,7 @@ def build(
     tokenizer, model = load_text_classifier(name, corpus.target.names, loading.append)
     _log_fine_tuning(model, training_args)
     rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
+    check_positions(model, truncation)  # before the rows go through the model for the first time
     corpus = note_max_length(corpus, rows, arguments)
     floor = ngram_floor(arguments, model)
     collator = build_collator(arguments, training_args, tokenizer, rows, model)
@@ -132,6 +133,17 @@ def note_max_length(corpus: Corpus, rows: Rows, arguments: TextArguments) -> Cor
     )
 
 
+def check_positions(model: PreTrainedModel, truncation: Truncation) -> None:
+    """Makes sure that `model` has a position for the last token of a row.
+
+    Raises:
+        InputError: it has not.
+    """
+    limit = num_positions(model)
+    if limit is not None and truncation.max_length > limit:
+        raise InputError(f"--max_length {truncation.max_length}: the model has {limit} positions; give at most that")
+
+
 def text_setup(
     corpus: Corpus,
     tokenizer: PreTrainedTokenizerBase,
@@ -150,9 +162,7 @@ def text_setup(
     Raises:
         InputError: the model has no position for the last token of a row.
     """
-    limit = num_positions(model)
-    if limit is not None and truncation.max_length > limit:
-        raise InputError(f"--max_length {truncation.max_length}: the model has {limit} positions; give at most that")
+    check_positions(model, truncation)
     model.config.update(truncation.to_config(pairs="text_pair" in corpus.splits["train"].column_names))
     return ClassifierSetup(
         corpus,
