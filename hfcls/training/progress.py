@@ -70,7 +70,7 @@ class Progress(TrainerCallback):
         if "train_runtime" in logs:
             speed, seconds = logs["train_samples_per_second"], logs["train_runtime"]
             steps = f"{state.global_step:,}"
-            _say("trained %s steps in %s, %.4g rows a second", steps, tqdm.format_interval(seconds), speed)
+            _say("trained %s steps in %s, %s rows a second", steps, tqdm.format_interval(seconds), f"{speed:,.0f}")
 
     def on_train_end(self, args, state, control, **kwargs):
         if self._bar is not None:

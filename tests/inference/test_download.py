@@ -1,6 +1,7 @@
 """Models of the Hub, of a mirror and of ModelScope, and what is said where none can be had."""
 
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -109,7 +110,8 @@ def test_weights_are_fetched_once_and_nothing_that_lies_outside():
     assert files_to_fetch([*texts, *others, *pickled]) == [*texts, *pickled]
 
 
-def test_a_model_of_modelscope_and_its_revisions(modelscope, client, files, caplog, capsys):  # noqa: F811
+def test_a_model_of_modelscope_and_its_revisions(modelscope, client, files, caplog, capsys, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(logging.getLogger("hfcls"), "handlers", [])  # of a run before in this process
     caplog.set_level("INFO", logger="hfcls")
     other = files | {"config.json": files["config.json"].replace(b'"bert"', b'"bert",\n "about": "v1"')}
     modelscope.models["AI/tiny"] = {"master": files, "v1": other}

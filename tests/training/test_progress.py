@@ -27,7 +27,7 @@ tokens char \(auto\): [\d.]+% of what the training texts consist of is written w
 max_length 4096 \(auto\): covers 100\.0% of the training texts, of which the longest has 28 tokens
 epoch 1 of 2: loss [\d.]+, accuracy [\d.]+, f1 [\d.]+, roc_auc [\d.]+
 epoch 2 of 2: loss [\d.]+, accuracy [\d.]+, f1 [\d.]+, roc_auc [\d.]+
-trained 8 steps in [\d:]+, [\d.]+ rows a second
+trained 8 steps in [\d:]+, [\d,]+ rows a second
 
 test results
   accuracy [\d.]+
