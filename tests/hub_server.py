@@ -366,21 +366,27 @@ def git_hash(content: bytes) -> str:
 
 
 @contextlib.contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server with `handler`, in threads of this process until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True  # connections that a client keeps open must not keep the tests waiting
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextlib.contextmanager
 def serve_hub() -> Iterator[Hub]:
     """Runs a hub in threads of this process until the block ends."""
     with tempfile.TemporaryDirectory() as home:
         hub = Hub(_home=home)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub}))
-        server.daemon_threads = True  # connections that a client keeps open must not keep the tests waiting
-        hub.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
+        with serving(type("HubHandler", (Handler,), {"hub": hub})) as hub.url:
             yield hub
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 @pytest.fixture

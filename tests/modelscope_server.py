@@ -14,14 +14,15 @@ import json
 import os
 import re
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from tests.hub_server import serving
 
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = r"/(?P<from>api/v1/models|storage)/(?P<repo>[\w.-]+/[\w.-]+)/repo(?P<list>/files)?"
@@ -132,17 +133,8 @@ def serve_modelscope() -> Iterator[ModelScope]:
     """Runs a ModelScope in threads of this process until the block ends."""
     with tempfile.TemporaryDirectory() as home:
         hub = ModelScope(_home=home)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("ModelScopeHandler", (Handler,), {"hub": hub}))
-        server.daemon_threads = True
-        hub.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
+        with serving(type("ModelScopeHandler", (Handler,), {"hub": hub})) as hub.url:
             yield hub
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 @pytest.fixture

@@ -63,8 +63,9 @@ def acquire(path: Path, what: str, flag: str) -> Callable[[], None]:
 
 @contextmanager
 def locked(path: Path, what: str, flag: str) -> Iterator[None]:
-    """Holds the lock of `acquire` in the block; that of a folder that cannot be written to is an InputError, too."""
+    """Holds the lock of `acquire` in the block. Makes its folder if need be; if it cannot, that is an InputError."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         release = acquire(path, what, flag)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give an {flag} that can be written to") from error

@@ -32,19 +32,9 @@ from hfcls.models.attention import use_given_masks
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassification
 from hfcls.text.tokenization import train_tokenizer, train_wordpiece_tokenizer
+from tests.odd_texts import TEXTS
 
 LABELS = ["财经", "体育", "games, etc."]
-TEXTS = [
-    "股市 大涨",
-    "a",
-    "",
-    "球队赢得 比赛 冠军 " * 9,
-    "游戏 games",
-    '"引号", 逗号',
-    "第一行\n第二行",
-    "涨 " * 3,
-    "球 " * 4,
-]
 
 
 def _sharpen(model):

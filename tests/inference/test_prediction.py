@@ -15,18 +15,7 @@ from hfcls.errors import InputError
 from hfcls.inference import prediction
 from hfcls.inference.prediction import predict_file
 from hfcls.inference.text_files import TextFile
-
-TEXTS = [
-    "股市 大涨",
-    "a",
-    "",
-    "球队赢得 比赛 冠军 " * 9,
-    "游戏 games",
-    '"引号", 逗号',
-    "第一行\n第二行",
-    "涨 " * 3,
-    "球 " * 4,
-]
+from tests.odd_texts import TEXTS
 
 
 class Counting:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from hfcls.errors import InputError
 from hfcls.terminal import print_lines
@@ -26,17 +27,29 @@ def predict_in_bulk(options: argparse.Namespace) -> int:
     """Classifies every file of --input that has no answers yet.
 
     Raises:
-        InputError: files are left without answers; the message says how many, and why the first of them.
+        InputError: files are left without answers; the message says how many, and why the first of them. Or another
+            process is at work on --output.
     """
-    from tqdm import tqdm
-
-    from hfcls.inference.bulk.job import begin, find_fragments
-    from hfcls.inference.bulk.storage import exists
+    from hfcls.inference.bulk.job import find_fragments
+    from hfcls.inference.bulk.storage import is_remote
+    from hfcls.runs.lock import locked
 
     if options.input is None or options.output is None:
         raise InputError("--engine goes with --input FOLDER_OR_PATTERN and --output FOLDER")
     workers, job = _workers(options.workers), _job(options)
     fragments = find_fragments(options.input, options.output)
+    if is_remote(options.output):  # where no system locks
+        return _classify_missing(options, job, fragments, workers)
+    with locked(Path(f"{options.output.rstrip('/')}.lock"), options.output, "--output"):
+        return _classify_missing(options, job, fragments, workers)
+
+
+def _classify_missing(options: argparse.Namespace, job, fragments: list, workers: tuple[int, int]) -> int:
+    from tqdm import tqdm
+
+    from hfcls.inference.bulk.job import begin
+    from hfcls.inference.bulk.storage import exists
+
     begin(job, options.output)
     missing = [one for one in fragments if not exists(one.output)]
     if len(missing) < len(fragments):

@@ -42,9 +42,7 @@ def classify_on_ray(
         ray.init(address=address, log_to_driver=False, include_dashboard=False if address is None else None)
     except (ConnectionError, ValueError) as error:
         raise InputError(f"--address {address}: {str(error).splitlines()[0]}") from error
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.actor_task_retry_on_errors = False
+    ray.data.DataContext.get_current().enable_progress_bars = False
     data = ray.data.from_items([asdict(one) for one in fragments], override_num_blocks=len(fragments))
     done = data.map(
         _Actor,

@@ -40,10 +40,13 @@ def read_tokens(classifier: TextClassifier, text: str, pair: str | None = None) 
         kept = kept[: len(inputs["input_ids"])]
         ends = max((end for _, end in kept), default=0), max((end for _, end in whole), default=0)
         return Tokens(both, inputs, kept, (0, 0) if ends[0] == ends[1] else ends)
-    _, pair_starts = encode(classifier.tokenizer, [text], pairs)
-    pair_start = len(whole) if pair_starts is None else pair_starts[0]
+    pair_start = len(whole)
+    if pairs is not None:
+        _, pair_starts = encode(classifier.tokenizer, [text], pairs)
+        pair_start = len(whole) if pair_starts is None else pair_starts[0]
     places = classifier.truncation.cut(list(range(len(whole))), pair_start)
-    cut = [span for place, span in enumerate(whole) if place not in set(places) and span[0] < span[1]]
+    dropped = sorted(set(range(len(whole))) - set(places))
+    cut = [whole[place] for place in dropped if whole[place][0] < whole[place][1]]
     return Tokens(both, inputs, [whole[place] for place in places], (cut[0][0], cut[-1][1]) if cut else (0, 0))
 
 

@@ -8,6 +8,7 @@ from transformers import ChineseCLIPModel, PreTrainedConfig, PreTrainedModel
 
 from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
+from hfcls.inference.download import model_folder
 from hfcls.inference.loading import load_chinese_clip, load_image_classifier, register_models
 from hfcls.inference.onnx_classifier import OnnxClassifier
 from hfcls.inference.serve import pictures, retrieval, texts
@@ -48,7 +49,7 @@ def _architecture(name_or_path: str) -> str:
     """The class of the model by its config. Whatever cannot be read is left to the loading of texts, which says so."""
     register_models()
     try:
-        return (PreTrainedConfig.get_config_dict(name_or_path)[0].get("architectures") or [""])[0]
+        return (PreTrainedConfig.get_config_dict(model_folder(name_or_path))[0].get("architectures") or [""])[0]
     except (OSError, ValueError):
         return ""
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -138,6 +139,22 @@ def test_what_cannot_be_is_said_in_one_line(flags, said, files, tmp_path, capsys
     }
     predict(MODEL, *[word for flag in flags.items() for word in flag], code=2)
     assert said in capsys.readouterr().err
+
+
+def test_two_at_once_are_one_too_many(files, tmp_path, capsys):
+    flags = ("--input", files, "--output", tmp_path / "deep" / "out", "--engine", "local")
+    holder = (
+        "import sys, pathlib; from hfcls.runs.lock import locked\nwith locked(pathlib.Path(sys.argv[1]), 'x', '-y'):"
+    )
+    holder += " print(flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", holder, str(tmp_path / "deep" / "out.lock")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        predict(MODEL, *flags, code=2)
+        assert "is at work there" in capsys.readouterr().err and not (tmp_path / "deep" / "out").exists()
+        other.communicate()
+    predict(MODEL, *flags)
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["out"]
 
 
 def test_a_foreign_folder_is_left_alone(files, tmp_path, capsys):
