@@ -126,9 +126,9 @@ def _predict(options: argparse.Namespace) -> int:
     if bool(options.texts) == (options.input is not None):
         raise InputError("give texts to classify, or --input FILE --output FILE")
     if (options.input is None) != (options.output is None):
-        raise InputError("--input and --output go together")
+        raise InputError("--input and --output go together: give both")
     if options.excel and (options.output is None or options.engine is not None):
-        raise InputError("--excel is of the one CSV file that --output names, without --engine")
+        raise InputError("--excel is of the one CSV file that --output names, without --engine: leave one out")
     if options.output == "-":
         raise InputError("--output -: answers go to a file, with which a run that was killed can go on")
     if options.batch_size is not None and options.batch_size < 1:

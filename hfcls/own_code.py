@@ -58,9 +58,7 @@ def load_class(value: str, base: type, *, flag: str) -> type:
     classes = [item for item in vars(module).values() if isinstance(item, type) and issubclass(item, base)]
     found = {item.__name__: item for item in classes if item.__module__ == module.__name__}
     if name and name not in found:
-        raise InputError(
-            f"{flag} {value}: no class {name} that is a {base.__name__}; there is {', '.join(found) or 'none'}"
-        )
+        raise InputError(f"{flag} {value}: no class {name} that is a {base.__name__}; name one of {', '.join(found)}")
     if name:
         return found[name]
     last = [item for item in found.values() if not any(item in other.__mro__[1:] for other in found.values())]
@@ -101,7 +99,7 @@ def _import(path: Path, flag: str) -> ModuleType:
     and writes the name into their config.
     """
     if not path.is_file():
-        raise InputError(f"{flag} {path}: no such file")
+        raise InputError(f"{flag} {path}: no such file; give the path of one")
     name, resolved = path.stem, str(path.resolve())
     if not name.isidentifier():
         raise InputError(f"{flag} {path}: the name of a module is letters, digits and _: rename the file")

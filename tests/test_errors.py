@@ -1,12 +1,22 @@
 """What a user sees of an InputError: one line of its own, and exit code 2."""
 
+import re
 import signal
+from pathlib import Path
 
 import pytest
 import torch
 from tqdm import tqdm
 
 from hfcls.errors import InputError, one_line_errors
+
+MODULES = sorted(Path(__file__).parents[1].glob("hfcls/**/*.py"))
+
+
+def test_the_reason_of_the_system_is_never_the_last_word():
+    """`{path}: Permission denied` says what is wrong, and not what to do."""
+    last = [m.name for m in MODULES if re.search(r"strerror[^}\n]*\}\"\)", m.read_text(encoding="utf-8"))]
+    assert not last
 
 
 def test_one_line_and_exit_code_2(capsys, monkeypatch):

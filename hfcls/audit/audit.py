@@ -88,7 +88,7 @@ def write_json(done: Audit, path: str | Path) -> Path:
         text = json.dumps(as_json(done), ensure_ascii=False, allow_nan=False)
         path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # half a surrogate pair is no UTF-8
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
     return path
 
 

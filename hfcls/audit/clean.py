@@ -46,7 +46,9 @@ def write_clean(done: Audit, names: list[str], folder: str) -> Cleaned:
         target.mkdir(parents=True, exist_ok=True)
         corpus.write_back(kept, folder)
     except OSError as error:
-        raise InputError(f"{error.filename or target}: {error.strerror}") from error
+        raise InputError(
+            f"{error.filename or target}: {error.strerror}; give a --write_clean that can be written to"
+        ) from error
     except ValueError as error:
         raise InputError(f"--write_clean: {error}") from error
     return Cleaned({split: corpus.splits[split] - len(rows) for split, rows in kept.items()}, spared, halved)

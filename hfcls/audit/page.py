@@ -19,7 +19,7 @@ def write_page(done: Audit, path: str | Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(render(done), encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
     return path
 
 

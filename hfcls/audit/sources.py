@@ -47,10 +47,10 @@ def load_builder(
     columns = splits[0].column_names
     group_column = group_column or _usual_group_column(corpus, columns)
     if group_column is not None and group_column not in columns:
-        raise InputError(f"--group_column {group_column}: {name} has the columns {', '.join(columns)}")
+        raise InputError(f"--group_column {group_column}: {name} has the columns {', '.join(columns)}: name one")
     label = splits[0].features.get("label")
     if isinstance(label, datasets.List):
-        raise InputError(f"{name}: rows have several labels; hfcls check looks at one label a row")
+        raise InputError(f"{name}: rows have several labels, and hfcls check looks at one: name another --label_column")
 
     def column(wanted: str) -> np.ndarray:
         return objects([str(value) for split in splits for value in split[wanted]])
@@ -93,7 +93,7 @@ def load_tables(
     """
     notes: list[str] = []
     if not Path(path).exists():
-        raise InputError(f"{path}: neither a file nor a folder, nor one of the corpora {', '.join(corpus_names())}")
+        raise InputError(f"{path}: no such file or folder; give one, or a corpus of {', '.join(corpus_names())}")
     try:
         if encoding is not None:
             check_name(encoding)
@@ -103,7 +103,7 @@ def load_tables(
             for split, paths in files.items()
         }
         if not any(piece.records for pieces in splits.values() for piece in pieces):
-            raise InputError(f"{path}: no rows; there is nothing to audit")
+            raise InputError(f"{path}: no rows; there is nothing to audit: add some")
         rows = [
             row
             for split, pieces in splits.items()

@@ -130,7 +130,7 @@ def _records(path: str, columns: list[str], encoding: str | None, note: _Note) -
     records = csv_records(path, encoding)
     _, header = next(records, (1, []))
     if [cell.strip() for cell in header] != columns:
-        raise ValueError(f"{path}:1: the columns must be {','.join(columns)}, not {','.join(header)[:80]!r}")
+        raise ValueError(f"{path}:1: has the columns {','.join(header)[:80]!r}; name them {','.join(columns)}")
     for line, cells in records:
         yield line, [cell.strip() for cell in cells]
 

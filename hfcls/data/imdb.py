@@ -139,7 +139,9 @@ def _find(path: str) -> str:
     if len(archives) > 1:
         raise ValueError(f"{path}: {' and '.join(archives)} are both there; name one of them")
     if not archives:
-        raise ValueError(f"{path}: no corpus; expected aclImdb/, or train/ and test/, or an archive aclImdb*.tar.gz")
+        raise ValueError(
+            f"{path}: no corpus; give a folder with aclImdb/, or train/ and test/, or an archive aclImdb*.tar.gz"
+        )
     return entries[archives[0]]
 
 

@@ -53,7 +53,9 @@ class LabelCells:
         if self.places:
             values = _listed(cell, where)
             if not _is_places(values):
-                raise ValueError(f"{where}: the labels are {str(cell)[:40]}; the rows above have a list of 0 and 1")
+                raise ValueError(
+                    f"{where}: the labels are {str(cell)[:40]}; the rows above have a list of 0 and 1, write one"
+                )
             return [str(place) for place, value in enumerate(values) if value]
         return _names(cell, self.separator, where)
 
@@ -160,7 +162,8 @@ def label_names(rows: list[dict], path: str, column: str) -> list[str]:
         )
     if len(names) < 2:
         raise ValueError(
-            f"{path}:1: every row of column {column!r} is {''.join(names)[:40]!r}; there is nothing to tell apart"
+            f"{path}:1: every row of column {column!r} is {''.join(names)[:40]!r}; there is nothing to tell apart: "
+            "name another column"
         )
     return sorted(names) if None in numbers.values() else sorted(names, key=lambda name: (numbers[name], name))
 

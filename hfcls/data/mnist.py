@@ -196,7 +196,7 @@ def _read_idx_files(files: list[str], names: list[str], note: _Note) -> tuple[li
         return rows[:cut], rows[cut:]
     trains = [name for name in read if name.endswith("train")]  # emnist-letters-train
     if len(trains) != 1 or len(read) != 2:
-        raise ValueError(f"{files[0]}: beside it {len(read)} pairs of idx files; expected train and one for test")
+        raise ValueError(f"{files[0]}: beside it {len(read)} pairs of idx files; keep train and one for test")
     train = read.pop(trains[0])
     return train, *read.values()
 

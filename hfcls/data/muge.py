@@ -107,7 +107,7 @@ def _find(folder: str) -> dict[str, dict[str, str]]:
         files[split] = {kind: os.path.join(folder, file) for kind, file in names.items()}
         for path in files[split].values():
             if not os.path.isfile(path):
-                raise ValueError(f"{path}: no such file; the folder needs {' and '.join(names.values())}")
+                raise ValueError(f"{path}: no such file; give a folder with {' and '.join(names.values())}")
     return files
 
 
@@ -119,7 +119,7 @@ def _lines(path: str) -> Iterator[tuple[int, str]]:
             rows += 1
             yield number, line
     if rows == 0:
-        raise ValueError(f"{path}:1: no rows; every split needs some")
+        raise ValueError(f"{path}:1: no rows; add some")
 
 
 def _image_lines(path: str) -> Iterator[tuple[int, int, str]]:
@@ -133,7 +133,7 @@ def _image_lines(path: str) -> Iterator[tuple[int, int, str]]:
                 f"picture on one line (base64 -w 0)"
             )
         if not tab or not name.isascii() or not name.isdecimal():
-            raise ValueError(f"{path}:{number}: {name!r:.40} is no id; a line must be a whole number, a tab and base64")
+            raise ValueError(f"{path}:{number}: {name!r:.40} is no id; write a whole number, a tab and base64")
         image_id = int(name)
         if image_id >= 2**63:
             raise ValueError(f"{path}:{number}: the id {name:.40} is too large; give one below 2^63")
@@ -163,19 +163,19 @@ def _read_texts(path: str, known: set[int], images: str, may_be_unknown: bool) -
         row = json_object(line, where)
         text_id, text, image_ids = row.get("text_id"), row.get("text"), row.get("image_ids", [])
         if not _is_id(text_id):
-            raise ValueError(f"{where}: text_id {text_id!r:.40} is no whole number")
+            raise ValueError(f"{where}: text_id {text_id!r:.40} is no whole number; number the texts")
         if text_id in first_line:
             raise ValueError(f"{where}: the text_id {text_id} is that of line {first_line[text_id]}; remove one")
         first_line[text_id] = number
         if not isinstance(text, str) or not text_cell(text, where).strip():
             raise ValueError(f"{where}: the text is missing or empty; fill it in or remove the line")
         if not isinstance(image_ids, list) or not all(map(_is_id, image_ids)):
-            raise ValueError(f"{where}: image_ids must be a list of whole numbers")
+            raise ValueError(f"{where}: image_ids are no list of whole numbers; write one, such as [17, 42]")
         for image_id in image_ids:
             if image_id not in known:
                 raise ValueError(f"{where}: image {image_id} is not in {images}; add it there or remove the id here")
         if not image_ids and not may_be_unknown:
-            raise ValueError(f"{where}: no image_ids; only those of the test split may be empty")
+            raise ValueError(f"{where}: no image_ids, which only test may lack; add some or remove the line")
         yield {"id": text_id, "text": text, "image_ids": sorted(set(image_ids))}
 
 

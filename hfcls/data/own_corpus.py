@@ -66,7 +66,7 @@ def _cache_key(path: str, data_dir: str | None) -> str:
     if data_dir is None:
         return fingerprint([path], _stats(os.path.dirname(os.path.abspath(path))))
     if not os.path.exists(data_dir):
-        raise InputError(f"--data_dir {data_dir}: no such file or folder")
+        raise InputError(f"--data_dir {data_dir}: no such file or folder; give the one that the corpus reads")
     return fingerprint([path], _digests(data_dir))
 
 

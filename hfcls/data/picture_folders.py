@@ -56,10 +56,12 @@ def find_pictures(root: str, note: _Note) -> list[PictureFile]:
         folders = folders_in(root)
         if not found and folders:
             raise ValueError(
-                f"{root}: no pictures in its folders {', '.join(folders[:10])}; expected <class>/<picture>, known are "
+                f"{root}: no pictures in its folders {', '.join(folders[:10])}; lay them out as <class>/<picture>, of "
                 f"{' '.join(PICTURES)}"
             )
-        raise ValueError(f"{root}: no corpus; expected idx files, .pth tensors, or a folder of pictures for each class")
+        raise ValueError(
+            f"{root}: no corpus; give a folder with idx files, .pth tensors, or a folder of pictures for each class"
+        )
     return found
 
 

@@ -49,7 +49,7 @@ def read_records(
             columns, records = open_records(file, path, note, encoding=encoding, errors=errors)
             records = list(records)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}; the file cannot be read") from None
+        raise ValueError(f"{path}: {error.strerror or error}; give a file that can be read") from None
     if columns is None:
         columns = list(dict.fromkeys(name for _, record in records for name in record))
     return columns, records

@@ -112,7 +112,9 @@ def _labelled(
                 row["labels"] = [label for label in row["labels"] if label != _NO_CLASS]
             for label in row["labels"]:
                 if known is not None and label not in known:
-                    raise ValueError(f"{where}: label {label[:40]!r} is not in the training file")
+                    raise ValueError(
+                        f"{where}: label {label[:40]!r} is not in the training file; correct it, or add some there"
+                    )
             if not row["text"]:
                 without_text.append(row["line"])
             elif not row["labels"] and columns.separator is None:

@@ -116,7 +116,7 @@ class THUCNews(CorpusBuilder):
                 if keep is None or row in keep:
                     yield row, {"text": text, "label": label}
         if row < 0:
-            raise ValueError(f"{files[0]}:1: no rows; every split needs some")
+            raise ValueError(f"{files[0]}:1: no rows; add some")
 
     def write_back(self, kept: dict[str, list[int]], folder: str) -> None:
         """Headlines and cnews documents in their layout; all else as one-hot tables, which hold any text."""
@@ -158,7 +158,7 @@ def _scan(folder: str, encoding: str | None, note: Callable[[str], None]) -> tup
     else:
         labels = sorted({_folder_of(path) for path in files["train"]})
     if len(labels) < 2 or len(set(labels)) < len(labels) or not all(x and x.isprintable() for x in labels):
-        raise ValueError(f"{naming}:1: found the classes {labels}; two or more, each with its own name, are needed")
+        raise ValueError(f"{naming}:1: found the classes {labels}; name two or more, each of its own")
     return _Corpus(read, files, encodings, labels), fingerprint([__file__, folders.__file__], contents)
 
 
@@ -184,7 +184,7 @@ def _find(folder: str, note: Callable[[str], None]) -> tuple[_Reader, dict[str, 
     documents = class_folders(folder, (".txt",), "document", note)
     if not documents:
         expected = "cnews.train.txt, train.txt with class.txt, train.csv, or a folder of .txt documents a class"
-        raise ValueError(f"{folder}: no corpus; expected {expected}")
+        raise ValueError(f"{folder}: no corpus; give a folder with {expected}")
     return _read_document, {"train": [path for found in documents.values() for path in found]}
 
 

@@ -181,7 +181,7 @@ def loading_errors(name_or_path: str) -> Iterator[None]:
             "model.safetensors"
         ) from error
     except ImportError as error:
-        raise InputError(f"{name_or_path}: cannot be loaded, a package is missing: {one_line(error)}") from error
+        raise InputError(f"{name_or_path}: needs a package that is missing: install it ({one_line(error)})") from error
     except (OSError, ValueError, RuntimeError, EOFError, SafetensorError) as error:
         if "trust_remote_code" in str(error):
             raise InputError(

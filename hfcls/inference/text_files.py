@@ -20,6 +20,7 @@ from hfcls.runs import lock
 
 _WITH_COLUMNS = (".csv", ".tsv", ".xlsx")  # whose other columns are kept beside the answers
 _STANDARD_INPUT = "standard input"
+_READABLE = "give a file that can be read"
 
 
 class TextFile:
@@ -62,11 +63,11 @@ class TextFile:
             rows = chain.from_iterable(map(self._rows, paths))
             first = next(rows, None)  # now, so that a file that cannot be read says so before a model is loaded
         except OSError as error:
-            raise InputError(f"{error.filename or path}: {error.strerror or error}") from error
+            raise InputError(f"{error.filename or path}: {error.strerror or error}; {_READABLE}") from error
         except ValueError as error:
             raise InputError(str(error)) from error
         if first is None and not (self._keeps_columns and self.columns):
-            raise InputError(f"{self.path}: is empty, there is nothing to classify")
+            raise InputError(f"{self.path}: is empty, there is nothing to classify; give a file with texts")
         self._all = chain([] if first is None else [first], rows)
         self.text = self.columns.index(text_column)
         self.pair = None if pair_column is None else self.columns.index(pair_column)
@@ -75,7 +76,7 @@ class TextFile:
         try:
             yield from self._all
         except OSError as error:
-            raise InputError(f"{error.filename or self.path}: {error.strerror or error}") from error
+            raise InputError(f"{error.filename or self.path}: {error.strerror or error}; {_READABLE}") from error
         except ValueError as error:
             raise InputError(str(error)) from error
 
@@ -149,14 +150,14 @@ class AnswerFile:
         self.path, self.header, self.rows, self._end = path, header, 0, 0
         self._begin = codecs.BOM_UTF8 if excel else b""
         if os.path.exists(path) and not os.path.isfile(path):
-            raise InputError(f"{path}: not a file that answers could be added to")
+            raise InputError(f"{path}: not a file that answers could be added to; give another --output")
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered, so that an error names the rows it concerns, and closing writes nothing.
             self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
             self._unlock = lock.acquire(Path(f"{path}.lock"), path, "--output")
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from error
+            raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
 
     def __enter__(self) -> "AnswerFile":
         return self
@@ -274,4 +275,4 @@ def _open(path: str):
     try:
         return open(regular(path), "rb")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{path}: {error.strerror}; give another --output") from error

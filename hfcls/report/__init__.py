@@ -50,5 +50,5 @@ def write_comparison(folders: Sequence[str | Path], path: str | Path) -> tuple[P
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(written.render(found), encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
     return path, written.markdown(found)

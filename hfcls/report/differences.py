@@ -47,7 +47,7 @@ def distinct(folders: Sequence[str | Path]) -> dict[str, Path]:
     paths = [Path(folder).resolve() for folder in folders]
     for path in paths:
         if paths.count(path) > 1:
-            raise InputError(f"{path}: is given twice")
+            raise InputError(f"{path}: is given twice; name each run once")
     common = commonpath([path.parent for path in paths])
     return {relpath(path, common): path for path in paths}
 

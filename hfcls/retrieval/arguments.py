@@ -45,7 +45,9 @@ class RetrievalArguments(SharedArguments):
         if len(chosen) > 1:
             raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other: give one of them")
         if self.vocab is not None and self.from_scratch is None:
-            raise InputError("--vocab goes with --from_scratch: a pretrained model has its own vocabulary")
+            raise InputError(
+                "--vocab goes with --from_scratch, a pretrained model has its own vocabulary: leave it out"
+            )
         if self.max_length < 3:
             raise InputError(f"--max_length {self.max_length}: give a number of tokens of at least 3")
         if self.contrastive_accumulation < 1:

@@ -64,7 +64,7 @@ def convert(source: str | Path, target: str | Path, vocab: str | Path | None = N
             model.load_state_dict(to_transformers(state))
         except (KeyError, RuntimeError) as error:  # a name is missing, or load_state_dict lists what does not fit
             raise InputError(
-                f"{source}: no checkpoint of a Chinese-CLIP ({' '.join(str(error).split())[:300]})"
+                f"{source}: no checkpoint of a Chinese-CLIP, give one ({' '.join(str(error).split())[:300]})"
             ) from error
         if len(vocabulary) != config.text_config.vocab_size:
             raise InputError(
@@ -76,7 +76,7 @@ def convert(source: str | Path, target: str | Path, vocab: str | Path | None = N
         processor.save_pretrained(target)
         return target
     if vocab is not None:
-        raise InputError("--vocab goes with a checkpoint; a folder has its vocabulary")
+        raise InputError("--vocab goes with a checkpoint, a folder has its vocabulary: leave it out")
     _, model = load_chinese_clip(str(source))
     state = {f"module.{name}": tensor for name, tensor in from_transformers(model.state_dict()).items()}
     torch.save({"state_dict": state}, target)

@@ -211,7 +211,9 @@ def _custom_code(folder: Path) -> set[Path]:
         for reference in code_references(_read_json(path)) if path.is_file() else ():
             module = folder / f"{reference.partition('.')[0]}.py"
             if not module.stem.isidentifier() or not module.is_file():
-                raise InputError(f"{path}: names {reference!r}, but there is no {module.name} beside it")
+                raise InputError(
+                    f"{path}: names {reference!r}, but there is no {module.name} beside it: save the model again"
+                )
             files |= imported_files(module)
     return files
 

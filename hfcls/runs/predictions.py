@@ -133,7 +133,9 @@ def read_predictions(path: Path, target: "Target") -> Predictions:
                     )
                 text, label, answer, *cells = row
                 if not label:
-                    raise InputError(f"{path}:{rows.line_num}: '' is not one of the classes of run.json")
+                    raise InputError(
+                        f"{path}:{rows.line_num}: '' is not one of the classes of run.json: evaluate again"
+                    )
                 lines.append(rows.line_num)
                 texts.append(text)
                 labels.append(label)
@@ -144,7 +146,7 @@ def read_predictions(path: Path, target: "Target") -> Predictions:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: no CSV file in UTF-8 ({error}): evaluate again") from error
     if not texts:
-        raise InputError(f"{path}: no test rows, nothing to report")
+        raise InputError(f"{path}: no test rows, nothing to report: evaluate again, on some")
 
     known, probabilities = np.array([answer != "" for answer in answers]), np.array(shares)
     probabilities[~known] = target.probabilities(probabilities[~known])
@@ -171,9 +173,9 @@ def _shares(cells: list[str], where: str) -> list[float]:
     try:
         shares = [float(cell) for cell in cells]
     except ValueError as error:
-        raise InputError(f"{where}: {error}, where a probability belongs") from error
+        raise InputError(f"{where}: {error}, where a probability belongs: evaluate again") from error
     if not all(0 <= share <= 1 for share in shares):  # NaN included
-        raise InputError(f"{where}: a probability that is not between 0 and 1")
+        raise InputError(f"{where}: a probability that is not between 0 and 1: evaluate again")
     return shares
 
 

@@ -250,14 +250,18 @@ class TextClassificationArguments(BaselineArguments, PretrainedTextArguments):
             raise InputError(f"--encoding is of your own files; {self.dataset} brings its own reader: leave it out")
         own = self.dataset is not None and is_file(self.dataset)
         if own and self.multi_label:
-            raise InputError(f"--multi_label is of a table; the label of {self.dataset} says whether there are several")
+            raise InputError(
+                f"--multi_label is of a table; the label of {self.dataset} says whether there are several: leave it out"
+            )
         if self.dataset is not None and not own and "/" not in self.dataset:
             if self.dataset not in CORPORA:
                 raise InputError(
                     f"--dataset {self.dataset}: give {', '.join(CORPORA)}, NAMESPACE/NAME of the Hub, or FILE.py"
                 )
             if self.multi_label:
-                raise InputError(f"--multi_label is of your own table; {self.dataset} has one class a row")
+                raise InputError(
+                    f"--multi_label is of your own table; {self.dataset} has one class a row: leave it out"
+                )
         elif self.dataset is not None and not own and self.data_dir is not None:
             raise InputError(f"--dataset {self.dataset} comes from the Hub: leave --data_dir out")
         if self.language is not None and not is_language(self.language):

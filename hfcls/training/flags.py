@@ -98,7 +98,9 @@ def _check_optimizer(args: TrainingArguments) -> None:
         if not {"params", "model", "optimizer_dict"} & options.keys():  # which only the real model can give
             optimizer_class([anything.weight], **options)
     except (ImportError, TypeError, ValueError) as error:
-        raise InputError(f"--optim {args.optim.value}: {' '.join(str(error).split())}") from error
+        raise InputError(
+            f"--optim {args.optim.value}: {' '.join(str(error).split())}: mend that, or leave it out"
+        ) from error
     kind = args.lr_scheduler_type.value
     optimizer = torch.optim.SGD([anything.weight], lr=args.learning_rate)
     try:

@@ -85,7 +85,7 @@ def test_what_is_left_out_is_counted(tmp_path, caplog):
         ("Train_DataSet_Label.csv", "id,label\nid0,0\nid1,3\nid2,\n", r"Label\.csv:3: 2 labels are not 0, 1 or 2"),
         ("Train_DataSet.csv", "id,title,content\nid0,a,b\nid1,a\n", r"DataSet\.csv:3: 2 cells, the header has 3"),
         ("Train_DataSet.csv", 'id,title,content\nid0,"a,b\n', r"DataSet\.csv:2: unexpected end of data"),
-        ("Train_DataSet.csv", "id,text\n", r"DataSet\.csv:1: the columns must be id,title,content, not 'id,text'"),
+        ("Train_DataSet.csv", "id,text\n", r"DataSet\.csv:1: has the columns 'id,text'; name them id,title,content"),
         ("Train_DataSet.csv", "id,title,content\n", r"DataSet\.csv:1: no rows"),
         ("Train_DataSet.csv", b"id,title,content\nid0,a,\xff\xff\n", r"DataSet\.csv:2: neither UTF-8 nor GB18030"),
         (

@@ -201,7 +201,9 @@ def test_names_of_files_and_classes(corpus):
     path = corpus / "my_corpus.py"
     with pytest.raises(InputError, match=r"absent\.py: no such file"):
         OwnCorpus(str(corpus / "absent.py")).prepare(None)
-    with pytest.raises(InputError, match=r"my_corpus\.py:Other: no class Other that is a DatasetBuilder; there is R"):
+    with pytest.raises(
+        InputError, match=r"my_corpus\.py:Other: no class Other that is a DatasetBuilder; name one of R"
+    ):
         OwnCorpus(f"{path}:Other").prepare(None)
     with pytest.raises(InputError, match=r"--data_dir .*absent: no such file or folder"):
         OwnCorpus(str(path)).prepare(str(corpus / "absent"))

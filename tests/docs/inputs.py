@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 import random
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from transformers import (
     ChineseCLIPImageProcessor,
     ChineseCLIPModel,
     ChineseCLIPProcessor,
+    PreTrainedTokenizerBase,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessor,
@@ -32,6 +34,7 @@ from hfcls.text.tokenization import train_wordpiece_tokenizer
 
 SAMPLES = Path(__file__).parents[2] / "hfcls" / "data" / "samples"
 STARS = {"5": "great value works superb", "3": "fine usual ordinary box", "1": "never again broken refund"}
+SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 DIGITS = "零一二三四五六七八九"
 
 
@@ -42,12 +45,16 @@ def write_inputs(folder: Path) -> None:
     _write_vectors(folder)
     _write_cnews(folder / "cnews")
     write_reviews(folder)
-    _write_imdb(folder / "aclImdb_v1.tar.gz")
+    for name in ("aclImdb_v1.tar.gz", "aclImdb.tar.xz"):
+        _write_imdb(folder / name)
     _write_mnist(folder / "mnist")
     _write_photos(folder / "photos")
+    shutil.copytree(folder / "photos" / "cat", folder / "DIR")
+    shutil.copy(folder / "photos" / "cat" / "0.png", folder / "digit.png")
     _write_cards(folder)
     for name in ("MUGE", "muge_two_digits"):
         _write_muge(folder / name)
+    _write_own(folder)
 
 
 def _write_vectors(folder: Path) -> None:
@@ -96,7 +103,7 @@ def write_reviews(folder: Path) -> None:
 
 
 def _write_imdb(path: Path) -> None:
-    with tarfile.open(path, "w:gz") as archive:
+    with tarfile.open(path, f"w:{path.suffix[1:]}") as archive:
         for split in ("train", "test"):
             lines = (SAMPLES / "imdb" / f"{split}.txt").read_text(encoding="utf-8").splitlines()
             for number, line in enumerate(lines):
@@ -160,22 +167,41 @@ def _write_muge(folder: Path) -> None:
         (folder / f"{split}_texts.jsonl").write_text("".join(texts), encoding="utf-8")
 
 
-def save_hub_models(folder: Path) -> dict[str, Path]:
-    """Tiny models with random weights, each in a folder, by the names that commands and recipes ask the Hub for."""
+def _write_own(folder: Path) -> None:
+    """The corpus and the model of recipes/own.md; the corpus knows where its tickets are."""
+    page = (SAMPLES.parents[2] / "recipes" / "own.md").read_text(encoding="utf-8")
+    files = dict(re.findall(r"`mine/(my_\w+\.py)`:\n\n```python\n(.*?)```", page, flags=re.DOTALL))
+    tickets = folder / "tickets.tsv"
+    rows = [("billing", "invoice card refund"), ("login", "password account code"), ("shipping", "parcel courier")]
+    tickets.write_text("".join(f"{label}\t{text} {n}\n" for n, (label, text) in enumerate(rows * 30)), encoding="utf-8")
+    for name in ("my_corpus.py", "my_model.py"):
+        text = files[name].replace("self.config.data_dir", repr(str(tickets)))
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def save_bert(folder: Path) -> tuple[PreTrainedTokenizerBase, BertForMaskedLM]:
+    """A BERT of one layer with random weights and a vocabulary of the samples, also saved into the folder."""
     torch.manual_seed(0)
     titles = (SAMPLES / "thucnews" / "train.txt").read_text(encoding="utf-8").splitlines()
     words = [*titles, *(SAMPLES / "imdb" / "train.txt").read_text(encoding="utf-8").splitlines()]
     tokenizer = train_wordpiece_tokenizer(words, 2000, max_length=512)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    bert = BertConfig(vocab_size=len(tokenizer), **sizes)
-    vit = ViTConfig(image_size=32, patch_size=16, num_labels=3, **sizes)
-    vision = {"image_size": 32, "patch_size": 16, **sizes}
-    clip = ChineseCLIPConfig(text_config={**bert.to_dict()}, vision_config=vision, projection_dim=16)
+    model = BertForMaskedLM(BertConfig(vocab_size=len(tokenizer), **SIZES))
+    for part in (tokenizer, model):
+        part.save_pretrained(folder)
+    return tokenizer, model
+
+
+def save_hub_models(folder: Path) -> dict[str, Path]:
+    """Tiny models with random weights, each in a folder, by the names that commands and recipes ask the Hub for."""
+    berts = [f"google-bert/bert-base-{language}" for language in ("chinese", "uncased")]
+    for name in berts:
+        tokenizer, bert = save_bert(folder / name)
+    vit = ViTConfig(image_size=32, patch_size=16, num_labels=3, **SIZES)
+    vision = {"image_size": 32, "patch_size": 16, **SIZES}
+    clip = ChineseCLIPConfig(text_config=bert.config.to_dict(), vision_config=vision, projection_dim=16)
     size = {"height": 32, "width": 32}
     parts = {
-        "google-bert/bert-base-chinese": (tokenizer, BertForMaskedLM(bert)),
-        "google-bert/bert-base-uncased": (tokenizer, BertForMaskedLM(bert)),
-        "sentence-transformers/all-MiniLM-L6-v2": (tokenizer, BertModel(bert)),
+        "sentence-transformers/all-MiniLM-L6-v2": (tokenizer, BertModel(bert.config)),
         "google/vit-base-patch16-224": (ViTImageProcessor(size=size), ViTForImageClassification(vit)),
         "OFA-Sys/chinese-clip-vit-base-patch16": (
             ChineseCLIPProcessor(ChineseCLIPImageProcessor(size=size, crop_size=size), tokenizer),
@@ -185,4 +211,4 @@ def save_hub_models(folder: Path) -> dict[str, Path]:
     for name, saved in parts.items():
         for part in saved:
             part.save_pretrained(folder / name)
-    return {name: folder / name for name in parts}
+    return {name: folder / name for name in [*berts, *parts]}

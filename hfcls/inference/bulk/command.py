@@ -35,7 +35,7 @@ def predict_in_bulk(options: argparse.Namespace) -> int:
     from hfcls.runs.lock import locked
 
     if options.input is None or options.output is None:
-        raise InputError("--engine goes with --input FOLDER_OR_PATTERN and --output FOLDER")
+        raise InputError("--engine goes with --input FOLDER_OR_PATTERN and --output FOLDER: give both")
     workers, job = _workers(options.workers), _job(options)
     fragments = find_fragments(options.input, options.output)
     if is_remote(options.output):  # where no system locks
@@ -64,7 +64,9 @@ def _classify_missing(options: argparse.Namespace, job, fragments: list, workers
             bar.update()
             bar.set_postfix_str(f"{rows:,} rows")
             if bad_rows > options.max_bad_rows:
-                raise InputError(f"{bad_rows:,} rows cannot be read, more than --max_bad_rows: see *.bad.jsonl")
+                raise InputError(
+                    f"{bad_rows:,} rows cannot be read, more than --max_bad_rows: mend those in *.bad.jsonl"
+                )
     if failed:
         more = f" (and {len(failed) - 1:,} more files)" if len(failed) > 1 else ""
         raise InputError(f"{failed[0]}{more}; all others have answers, the same command does what is missing")

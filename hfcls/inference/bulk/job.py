@@ -98,7 +98,7 @@ def begin(job: Job, output: str) -> None:
         with written_whole(path) as part:
             Path(part).write_text(content, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{output}: {error.strerror or error}") from error
+        raise InputError(f"{output}: {error.strerror or error}; give an --output that can be written to") from error
 
 
 def _holds_files(output: str) -> bool:

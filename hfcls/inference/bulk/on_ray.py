@@ -41,7 +41,9 @@ def classify_on_ray(
     try:
         ray.init(address=address, log_to_driver=False, include_dashboard=False if address is None else None)
     except (ConnectionError, ValueError) as error:
-        raise InputError(f"--address {address}: {str(error).splitlines()[0]}") from error
+        raise InputError(
+            f"--address {address}: {str(error).splitlines()[0]}; leave it out to compute on this machine"
+        ) from error
     ray.data.DataContext.get_current().enable_progress_bars = False
     data = ray.data.from_items([asdict(one) for one in fragments], override_num_blocks=len(fragments))
     done = data.map(

@@ -65,7 +65,7 @@ def file_system(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     try:
         return fsspec.core.url_to_fs(path)
     except (ImportError, ValueError) as error:
-        raise InputError(f"{path}: cannot be opened ({error})") from error
+        raise InputError(f"{path}: cannot be opened ({error}); give a path, or an address that fsspec knows") from error
 
 
 @contextmanager

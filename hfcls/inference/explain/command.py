@@ -43,7 +43,7 @@ def _explain(options: argparse.Namespace) -> int:
 
     classifier = Classifier(options.model, trust_remote_code=options.trust_remote_code)
     if options.label is not None and options.label not in classifier.labels:
-        raise InputError(f"--label {options.label}: {options.model} has {', '.join(map(printable, classifier.labels))}")
+        raise InputError(f"--label {options.label}: give one of {', '.join(map(printable, classifier.labels))}")
     explained = [explain(classifier, *row, label=options.label) for row in rows]
     if options.input is None:
         for one, _ in explained:

@@ -72,12 +72,12 @@ def compare(expected: np.ndarray, chosen: np.ndarray, found: tuple[np.ndarray, n
     if not distances[worst] <= TOLERANCE:
         raise InputError(
             f"the exported model disagrees: row {worst + 1} of {len(expected):,} {what} has logits that differ by "
-            f"{distances[worst]:.2g}, which is more than {TOLERANCE:g}; nothing was written"
+            f"{distances[worst]:.2g}, which is more than {TOLERANCE:g}; nothing was written, ask the model itself"
         )
     differing = (labels != chosen).any(axis=1)
     if differing.any():
         raise InputError(
             f"the exported model disagrees: {differing.sum():,} of {len(expected):,} {what} have another label; "
-            "nothing was written"
+            "nothing was written, ask the model itself"
         )
     return Agreement(len(expected), what, float(distances.max()))

@@ -159,7 +159,7 @@ def _in_place_when_whole(out: str) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise InputError(f"{out}: {error.strerror}") from error
+        raise InputError(f"{out}: {error.strerror}; give a folder that can be written to") from error
     try:
         yield partial
         partial.chmod(0o777 & ~_umask())

@@ -97,5 +97,5 @@ def pictures_of(folder: str, most: int) -> list[Path]:
     """
     found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES)
     if not found:
-        raise InputError(f"--check_on {folder}: holds no pictures ({' '.join(PICTURES)})")
+        raise InputError(f"--check_on {folder}: holds no pictures ({' '.join(PICTURES)}); name a folder of them")
     return [found[place] for place in np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]

@@ -95,13 +95,16 @@ def check_retrieval(
     if not distance <= TOLERANCE:
         raise InputError(
             f"the exported model disagrees: embeddings of {what} differ by {distance:.2g}, which is more than "
-            f"{TOLERANCE:g}; nothing was written"
+            f"{TOLERANCE:g}; nothing was written, ask the model itself"
         )
     nearest = (expected @ expected_pictures.T).argmax(axis=1)
     cosines = found @ found_pictures.T
     behind = cosines.max(axis=1) - cosines[np.arange(len(texts)), nearest]
     if (behind > TOLERANCE).any():  # pictures that are the same are as near
-        raise InputError(f"the exported model disagrees: {(behind > TOLERANCE).sum()} {what} find another picture")
+        raise InputError(
+            f"the exported model disagrees: {(behind > TOLERANCE).sum()} {what} find another picture; nothing was "
+            "written, ask the model itself"
+        )
     return Agreement(len(texts) + len(pictures), what, float(distance), "embeddings")
 
 
