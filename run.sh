@@ -18,7 +18,9 @@ install() {
   fi
   local packages
   packages=$(grep -c == requirements.lock)
-  echo "installing $packages packages into $venv (once; by far the largest is torch)"
+  echo "installing $packages packages into $venv, once: 0.5 GB to download, 3 GB where torch comes with CUDA, as on Linux"
+  [ "$(uname)" != Linux ] || command -v nvidia-smi > /dev/null ||
+    echo "(without CUDA: Ctrl-C, then PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu ./run.sh)"
   "$python" -m venv "$venv"
   "$venv/bin/pip" install --disable-pip-version-check --progress-bar off -r requirements.lock | progress "$packages" || {
     echo "error: not installed; name a mirror of the package index with PIP_INDEX_URL=…, or a folder of wheels with" \
@@ -31,11 +33,12 @@ install() {
 
 # What pip prints, as one line that counts; in a file, only downloads of 10 MB and more have a line.
 progress() {
-  local line collected=0 what
+  local line collected=0 total=$1 what
   while IFS= read -r line; do
     case $line in
       "Collecting "* | "Processing "* | "Requirement already satisfied"*)
         collected=$((collected + 1)) what=${line%% (from *} what=${what##*[ /]}
+        [ "$collected" -le "$total" ] || total=$collected # CUDA is not in the lock: it is of some systems
         ;;
       *".metadata "*) continue ;;
       *"Downloading "*.whl\ * | *"Downloading "*.tar.gz\ *) what="downloading ${line##*Downloading }" ;;
@@ -43,9 +46,9 @@ progress() {
       *) continue ;;
     esac
     if [ -t 1 ]; then
-      printf '\r\033[K%.100s' "$collected of $1: $what"
+      printf '\r\033[K%.79s' "$collected of $total: $what"
     elif [[ $what =~ \([0-9]{2,}[.0-9]*\ MB || $what =~ GB || $what = unpacking* ]]; then
-      echo "$collected of $1: $what"
+      echo "$collected of $total: $what"
     fi
   done
   [ ! -t 1 ] || printf '\r\033[K'

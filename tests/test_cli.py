@@ -95,7 +95,7 @@ def test_no_verb_shows_the_help(capsys):
         (["sweep", "nowhere.py", "--seed", "1,2"], "nowhere.py: no such recipe"),
         (["sweep", "nowhere.py", "--num_processes", "0"], "--num_processes 0: give at least 1"),
         (["compare", "nowhere"], "run.json: No such file or directory"),
-        (["check", "nowhere"], "nowhere: neither a file nor a folder, nor one of the corpora thucnews, imdb"),
+        (["check", "nowhere"], "nowhere: no such file or folder; give one, or a corpus of thucnews, imdb"),
         (["check", "thucnews", "--fail-on", "leekage"], "--fail_on leekage: did you mean leakage?"),
         (["check", "x.csv", "--data_dir", "d"], "--data_dir goes with thucnews, imdb"),
         (["report", "nowhere"], "nowhere/run.json: No such file or directory"),

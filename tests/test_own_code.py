@@ -60,7 +60,7 @@ def test_takes_the_last_in_a_line_of_classes_or_the_one_named(written):
     [
         ("x = 1", "", "no class in it is a Base"),
         (f"{FILE}\nclass Second(Shared): pass", "", "holds First, Second; name one: .*mine_of_test.py:First"),
-        (FILE, ":Third", "no class Third that is a Base; there is Shared, First"),
+        (FILE, ":Third", "no class Third that is a Base; name one of Shared, First"),
         ("import json\n\njson.loads('{')", "", "mine_of_test.py:3: JSONDecodeError"),
         ("x = (\n", "", "mine_of_test.py:1: SyntaxError"),
         ("import no_such_module", "", "mine_of_test.py:1: ModuleNotFoundError: No module named 'no_such_module'"),

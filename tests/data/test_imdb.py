@@ -262,7 +262,7 @@ def test_unusable_arguments(tmp_path):
     for path, what in {
         "absent": "No such file or directory; give the archive or the folder",
         "a": "aclImdb.tar.gz and aclImdb_v1.tar.gz are both there; name one of them",
-        "b": "no corpus; expected aclImdb/",
+        "b": "no corpus; give a folder with aclImdb/",
         "b/notes.txt": "not a .tar.gz, .tar.xz, .tar archive",
     }.items():
         with pytest.raises(ValueError) as caught:

@@ -98,7 +98,7 @@ def test_blank_lines_are_skipped_and_missing_padding_is_added(folder, tmp_path):
         ("train_texts.jsonl", jsonl(TEXTS) + '{"text_id": 3, "te\n', r"train_texts.jsonl:3: no JSON"),
         ("train_texts.jsonl", jsonl([*TEXTS, TEXTS[0]]), r"train_texts.jsonl:3: the text_id 1 is that of line 1"),
         ("train_texts.jsonl", jsonl([{**TEXTS[0], "image_ids": [8]}]), r":1: image 8 is not in train_imgs.tsv"),
-        ("train_texts.jsonl", jsonl([{**TEXTS[0], "image_ids": "7"}]), r":1: image_ids must be a list"),
+        ("train_texts.jsonl", jsonl([{**TEXTS[0], "image_ids": "7"}]), r":1: image_ids are no list"),
         ("train_texts.jsonl", jsonl([{**TEXTS[0], "text": " "}]), r":1: the text is missing or empty"),
         ("train_texts.jsonl", jsonl([{**TEXTS[0], "text_id": True}]), r":1: text_id True is no whole number"),
         ("train_texts.jsonl", "[]\n", r":1: no object"),

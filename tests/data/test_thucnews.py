@@ -174,14 +174,14 @@ def test_a_new_document_leaves_the_draw_of_other_classes_alone(tmp_path):
 
 GBK = "体育\t主队取胜\n".encode("gb18030")
 STRUCTURE = {  # raised before anything is generated: files, what is named, what is said
-    "no corpus": ({"notes.md": "x"}, "", "no corpus; expected cnews.train.txt"),
+    "no corpus": ({"notes.md": "x"}, "", "no corpus; give a folder with cnews.train.txt"),
     "no test": (CNEWS | {"cnews.test.txt": None}, "/cnews.test.txt", "missing"),
     "no train": (HEADLINES | {"train.txt": None}, "/train.txt", "missing"),
     "no class.txt": (HEADLINES | {"class.txt": None}, "/class.txt", "missing"),
     "no csv test": (ONE_HOT | {"test.csv": None}, "/test.csv", "missing"),
     "two validations": (ONE_HOT | {"dev.csv": ONE_HOT["val.csv"]}, "/val.csv", "keep one"),
     "one class": ({"体育/1.txt": "x"}, ":1", "found the classes ['体育']"),
-    "class twice": (HEADLINES | {"class.txt": "a\nb\na\n"}, "/class.txt:1", "each with its own name"),
+    "class twice": (HEADLINES | {"class.txt": "a\nb\na\n"}, "/class.txt:1", "name two or more, each of its own"),
     "empty train": (CNEWS | {"cnews.train.txt": "\n"}, "/cnews.train.txt:1", "found the classes []"),
     "no labels": (CNEWS | {"cnews.train.txt": "主队取胜\n"}, "/cnews.train.txt:1", "found the classes []"),
     "columns swapped": (
