@@ -30,13 +30,14 @@ def test_the_readmes_have_the_same_commands_and_figures():
 
 def test_the_pages_of_the_recipes_agree():
     english, chinese = read("recipes/README.md"), read("recipes/README.zh-CN.md")
-    titles = [re.findall(r"^## (\w+)$", page, flags=re.MULTILINE) for page in (english, chinese)]
+    titles = [re.findall(r"^## ([a-z_]+)$", page, flags=re.MULTILINE) for page in (english, chinese)]
     assert titles[0] == titles[1]
     for title in titles[0]:
         parts = [page.split(f"\n## {title}\n")[1].split("\n## ")[0] for page in (english, chinese)]
         assert not set(re.findall(NUMBERS, parts[1])) - set(re.findall(NUMBERS, parts[0])), title
         codes = [{line for block in blocks(part) for line in block.splitlines()} for part in parts]
-        codes = [code | set(re.findall(r"`([^`\n]+)`", part)) for code, part in zip(codes, parts, strict=True)]
+        inline = [{" ".join(code.split()) for code in re.findall(r"`([^`]+)`", part)} for part in parts]
+        codes = [code | others for code, others in zip(codes, inline, strict=True)]
         commands = {line for line in codes[1] if "--" in line and " " in line}
         assert not commands - codes[0], title
 
