@@ -36,7 +36,8 @@ def test_the_pages_of_the_recipes_agree():
         parts = [page.split(f"\n## {title}\n")[1].split("\n## ")[0] for page in (english, chinese)]
         assert not set(re.findall(NUMBERS, parts[1])) - set(re.findall(NUMBERS, parts[0])), title
         codes = [{line for block in blocks(part) for line in block.splitlines()} for part in parts]
-        inline = [{" ".join(code.split()) for code in re.findall(r"`([^`]+)`", part)} for part in parts]
+        prose = [re.sub(r"```.*?```", "", part, flags=re.DOTALL) for part in parts]
+        inline = [{" ".join(code.split()) for code in re.findall(r"`([^`]+)`", part)} for part in prose]
         codes = [code | others for code, others in zip(codes, inline, strict=True)]
         commands = {line for line in codes[1] if "--" in line and " " in line}
         assert not commands - codes[0], title
