@@ -71,7 +71,8 @@ class CardArguments(FloorArguments):
             raise InputError(f"--max_length {self.max_length}: give a number of tokens of at least 3")
         if self.target == "both" and self.architecture == "ngram_linear":
             raise InputError("--target both is of fusion and label_similarity; ngram_linear learns fine or coarse")
-        if self.train_on_validation and self.calibrate:
-            raise InputError("--calibrate needs validation cards that were not trained on: drop --train_on_validation")
+        for flag in ("calibrate", "class_offsets"):
+            if self.train_on_validation and getattr(self, flag):
+                raise InputError(f"--{flag} needs validation cards that were not trained on: drop --train_on_validation")
         if self.train_on_validation and self.num_folds is not None:
             raise InputError("--num_folds draws validation cards of its own: drop --train_on_validation")

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 PLACEHOLDERS = ["0", "1"]  # labels of a classifier that is only made to see whether it can be
 
 # What a config says of the training that the model has had: nothing of it is true of a new classifier made from it.
-OF_TRAINING = ("decision_thresholds", "calibrated_temperature", "long_texts", "custom_pipelines")
+OF_TRAINING = ("decision_thresholds", "calibrated_temperature", "class_offsets", "long_texts", "custom_pipelines")
 
 
 def register_models() -> None:

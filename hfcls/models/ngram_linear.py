@@ -101,6 +101,11 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
         self.config.logit_scale /= temperature
 
     @torch.no_grad()
+    def shift_logits(self, offsets: torch.Tensor) -> None:
+        """Adds `offsets` (num_labels,) to all logits from now on, in the bias."""
+        self.bias += offsets.to(self.bias) / self.config.logit_scale
+
+    @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         init.constant_(self.hashes, ABSENT)
         for tensor in (self.ratios, self.weight, self.bias):

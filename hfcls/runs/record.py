@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hfcls.errors import InputError
+from hfcls.metrics.class_offsets import offsets_line
 from hfcls.runs.floor import Floor
 from hfcls.runs.json_files import from_json, read_json, write_json
 from hfcls.runs.rounding import Rounding
@@ -164,6 +165,7 @@ class Record:
         class_weights: of the training rows of each label in the loss, where they had any.
         temperature: what the logits were divided by, where they were calibrated.
         thresholds: (labels,) the probabilities from which labels are predicted, if not from 0.5.
+        class_offsets: (labels,) what was added to the logits, before the temperature, for the greatest macro F1.
         chosen_by: the metric of validation by which the checkpoint was chosen, "accuracy"; None where nothing was
             trained, or validation was trained on.
         greater_is_better: of that metric.
@@ -192,6 +194,7 @@ class Record:
     class_weights: dict[str, float] | None = None
     temperature: float | None = None
     thresholds: list[float] | None = None
+    class_offsets: list[float] | None = None
     chosen_by: str | None = None
     greater_is_better: bool = True
     folds: list[Fold] | None = None
@@ -203,6 +206,11 @@ class Record:
     precision: str
     processes: int
     license: str | None = None
+
+    @property
+    def offsets_line(self) -> str | None:
+        """What report and model card say of `class_offsets`."""
+        return None if self.class_offsets is None else offsets_line(self.labels, self.class_offsets)
 
     def __post_init__(self):
         if self.target == "pairs":
@@ -221,6 +229,8 @@ class Record:
             raise ValueError("class_weights: need one for each label")
         if self.thresholds is not None and len(self.thresholds) != len(self.labels):
             raise ValueError("thresholds: need one for each label")
+        if self.class_offsets is not None and len(self.class_offsets) != len(self.labels):
+            raise ValueError("class_offsets: need one for each label")
 
 
 def write_record(folder: Path, record: Record) -> None:

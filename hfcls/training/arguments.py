@@ -107,6 +107,10 @@ class RecipeArguments(SharedArguments):
         default=False,
         metadata={"help": "Fit a temperature on validation, so that probabilities mean what they say; saved with it."},
     )
+    class_offsets: bool = field(
+        default=False,
+        metadata={"help": "Shift the logits of each class, for the greatest macro F1 on validation; saved with it."},
+    )
     num_folds: int | None = field(
         default=None,
         metadata={"help": "Cross-validate: this many runs, each on other rows; resumable. Their mean predicts test."},
@@ -117,8 +121,9 @@ class RecipeArguments(SharedArguments):
         self._check_class_weight()
         if self.num_folds is not None and (self.num_folds < 2 or self.evaluate_only is not None):
             raise InputError("--num_folds: give at least 2, and no --evaluate_only")
-        if self.calibrate and self.evaluate_only is not None:
-            raise InputError("--calibrate changes the model that is trained, --evaluate_only trains none: drop one")
+        for flag in ("calibrate", "class_offsets"):
+            if getattr(self, flag) and self.evaluate_only is not None:
+                raise InputError(f"--{flag} changes the model that is trained, --evaluate_only trains none: drop one")
 
     def _check_class_weight(self):
         if self.class_weight == "none":

@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.examples import classify_texts
 from hfcls.inference.explain.run import explain_rows
+from hfcls.metrics.class_offsets import offsets_line
 from hfcls.metrics.label_sets import LabelSets
 from hfcls.metrics.target import Target
 from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
@@ -23,7 +24,14 @@ from hfcls.runs.record import Split
 from hfcls.runs.results import FURTHER
 from hfcls.runs.thumbnails import write_thumbnails
 from hfcls.training.arguments import RecipeArguments
-from hfcls.training.calibration import calibrate, check_scalable, choose_thresholds, saved_thresholds
+from hfcls.training.calibration import (
+    calibrate,
+    check_scalable,
+    check_shiftable,
+    choose_class_offsets,
+    choose_thresholds,
+    saved_thresholds,
+)
 from hfcls.training.describe import length_summary
 from hfcls.training.losses import build_loss
 from hfcls.training.options import trainer_options
@@ -73,9 +81,14 @@ class ClassifierSetup(Setup):
         model = self.model
         if arguments.evaluate_only is None:
             check_precision(model, training_args)
+        if arguments.class_offsets and isinstance(self.target, LabelSets):
+            raise InputError("--class_offsets is of rows with one class; --calibrate fits thresholds for several")
+        validation = self.rows.validation
+        first = self.collator([validation[row] for row in range(min(8, len(validation)))])
         if arguments.calibrate:
-            validation = self.rows.validation
-            check_scalable(model, self.collator([validation[row] for row in range(min(8, len(validation)))]))
+            check_scalable(model, first)
+        if arguments.class_offsets:
+            check_shiftable(model, first)
         # Heads that take **kwargs and ignore num_items_in_batch would get an undivided loss under gradient accumulation
         # (huggingface/transformers#47688).
         model.accepts_loss_kwargs = False
@@ -97,8 +110,11 @@ class ClassifierSetup(Setup):
         )
 
     def finish_training(self, trainer: ClassifierTrainer, arguments: RecipeArguments) -> None:
-        """Fits temperature and thresholds on validation, if `--calibrate` asks for them; both go into the config."""
+        """Fits on validation what `--class_offsets` and `--calibrate` ask for; it goes into the config, too."""
         trainer.use_full_precision()
+        if arguments.class_offsets:
+            offsets = choose_class_offsets(trainer, self.rows.validation)
+            logger.info("%s", offsets_line(self.target.names, offsets))
         if not arguments.calibrate:
             return
         temperature = calibrate(trainer, self.rows.validation, self.target)

@@ -72,6 +72,8 @@ def describe_run(
         class_weights=None if weights is None else dict(zip(target.names, weights, strict=True)),
         temperature=getattr(setup.model.config, "calibrated_temperature", None),
         thresholds=None if thresholds is None else thresholds.tolist(),
+        # Each fold has offsets of its own.
+        class_offsets=None if folds else getattr(setup.model.config, "class_offsets", None),
         chosen_by=_chosen_by(arguments, decided),
         greater_is_better=training_args.greater_is_better is not False,
         folds=folds,

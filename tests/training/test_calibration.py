@@ -1,4 +1,4 @@
-"""Temperature scaling: against scipy and a loop, in the weights of every architecture, and through a recipe."""
+"""Temperature and class offsets: against scipy and a loop, in the weights of every architecture, through a recipe."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ from hfcls.models.ngram_linear import NgramLinearConfig, NgramLinearForSequenceC
 from hfcls.models.text_cnn import TextCNNConfig, TextCNNForSequenceClassification
 from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassification
 from hfcls.training.arguments import RecipeArguments
-from hfcls.training.calibration import check_scalable, scale_logits
+from hfcls.training.calibration import check_scalable, check_shiftable, scale_logits, shift_logits
 from tests.text.test_baselines import run as run_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +109,22 @@ def test_logits_are_divided_in_the_saved_model(name, tmp_path):
     assert reloaded.config.calibrated_temperature == 1.7
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_logits_are_shifted_in_the_saved_model(name, tmp_path):
+    model = MODELS[name]().eval()
+    scale_logits(model, 0.7)  # an n-gram model keeps it beside its bias
+    weights = {key: value.clone() for key, value in model.state_dict().items()}
+    offsets = torch.tensor([0.5, -1.25, 0.75])
+    with torch.no_grad():
+        before = model(**batch()).logits
+        check_shiftable(model, batch())
+        assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+        shift_logits(model, offsets)
+        model.save_pretrained(tmp_path)
+        reloaded = type(model).from_pretrained(tmp_path).eval()
+        torch.testing.assert_close(reloaded(**batch()).logits, before + offsets, rtol=1e-5, atol=1e-5)
+
+
 def test_a_head_that_is_not_linear_is_refused():
     class Squashed(BertForSequenceClassification):
         def forward(self, **inputs):
@@ -120,8 +136,14 @@ def test_a_head_that_is_not_linear_is_refused():
     nn.init.normal_(model.classifier.weight, std=5)
     with pytest.raises(InputError, match="of Squashed do not come from a linear layer: leave the flag out, or"):
         check_scalable(model, batch())
-    with pytest.raises(InputError, match="trains none: drop one"):
-        RecipeArguments(calibrate=True, evaluate_only="m")
+    with pytest.raises(InputError, match="of Squashed do not come from a linear layer: leave the flag out, or"):
+        check_shiftable(model, batch())
+    model.classifier = nn.Linear(8, 3, bias=False)
+    with pytest.raises(InputError, match="Squashed has no bias in front of its logits: leave the flag out"):
+        check_shiftable(model, batch())
+    for flag in ("calibrate", "class_offsets"):
+        with pytest.raises(InputError, match=f"--{flag} .* trains none: drop one"):
+            RecipeArguments(evaluate_only="m", **{flag: True})
 
 
 RELOAD = """
@@ -163,3 +185,19 @@ def test_through_a_recipe_and_a_pipeline_without_hfcls(tmp_path, monkeypatch):
     for answers, row in zip(json.loads(result.stdout), rows, strict=True):
         scores = {answer["label"]: answer["score"] for answer in answers}
         np.testing.assert_allclose([scores[name] for name in names], [float(p) for p in row[3:]], atol=1e-6)
+
+
+def test_class_offsets_are_served_as_they_were_measured(tmp_path, monkeypatch):
+    """Measured, told, and answered alike by a fresh process without hfcls, beside a temperature."""
+    flags = "--architecture text_cnn --embedding_dim 16 --num_train_epochs 2 --per_device_train_batch_size 32"
+    run_recipe("thucnews_rnn.py", f"{flags} --bf16 False --class_offsets --calibrate", tmp_path / "run", monkeypatch)
+    offsets = json.loads((tmp_path / "run" / "config.json").read_text())["class_offsets"]
+    about = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert about["class_offsets"] == offsets and len(offsets) == 10 and max(offsets) > 0.05
+    said = f"{about['labels'][0]} {offsets[0]:+.2f}, "
+    for page in ("report.html", "README.md"):
+        assert said in (tmp_path / "run" / page).read_text(encoding="utf-8").replace("&#43;", "+")
+    rows = list(csv.reader((tmp_path / "run" / "predictions.csv").open(encoding="utf-8")))[1:31]
+    command = [sys.executable, "-I", "-c", RELOAD, str(tmp_path / "run"), json.dumps([row[0] for row in rows])]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
+    assert [answers[0]["label"] for answers in json.loads(result.stdout)] == [row[2] for row in rows]
