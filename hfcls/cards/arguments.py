@@ -73,6 +73,6 @@ class CardArguments(FloorArguments):
             raise InputError("--target both is of fusion and label_similarity; ngram_linear learns fine or coarse")
         for flag in ("calibrate", "class_offsets"):
             if self.train_on_validation and getattr(self, flag):
-                raise InputError(f"--{flag} needs validation cards that were not trained on: drop --train_on_validation")
+                raise InputError(f"--{flag} needs validation cards of its own: drop --train_on_validation")
         if self.train_on_validation and self.num_folds is not None:
             raise InputError("--num_folds draws validation cards of its own: drop --train_on_validation")

@@ -27,7 +27,8 @@ from hfcls.data.corpora import CORPORA
 from hfcls.errors import InputError
 from hfcls.inference.download import FROM_SCRATCH, log_source, model_folder
 from hfcls.inference.load_report import log_differences
-from hfcls.inference.loading import check_text_classifier, loading_errors, num_positions, with_padding
+from hfcls.inference.loading import check_text_classifier, loading_errors, num_positions
+from hfcls.inference.special_tokens import with_padding
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.card_features import LSA, CardFeatureExtractor, pad
 from hfcls.models.card_fusion import CardFusionConfig, CardFusionForSequenceClassification

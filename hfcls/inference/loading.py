@@ -34,6 +34,7 @@ import hfcls.models
 from hfcls.errors import InputError
 from hfcls.inference.download import FROM_SCRATCH, log_source, model_folder, one_line
 from hfcls.inference.load_report import log_differences, not_noted, quiet_loading
+from hfcls.inference.special_tokens import check_end, with_padding
 from hfcls.models.jieba_tokenizer import JiebaTokenizer
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ def load_text_classifier(
     with loading_errors(name_or_path):
         tokenizer = _tokenizer(name_or_path, instead="" if labels is None else FROM_SCRATCH)
         model = load_model(AutoModelForSequenceClassification, name_or_path, labels, note)
+        check_end(tokenizer, model, name_or_path)
         if model.config.get_text_config().pad_token_id is None:
             # A decoder classifies by the last token of a text, which it knows by this.
             model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
@@ -89,9 +91,10 @@ def check_text_classifier(name_or_path: str, *, trained: bool) -> None:
         InputError: it cannot, with labels of its own (`trained`) or with new ones.
     """
     with loading_errors(name_or_path), torch.random.fork_rng(devices=[]):  # the heads of a run are those of its seed
-        _tokenizer(name_or_path, instead="" if trained else FROM_SCRATCH)
+        tokenizer = _tokenizer(name_or_path, instead="" if trained else FROM_SCRATCH)
         log_source(name_or_path)
-        _read(AutoModelForSequenceClassification, name_or_path, None if trained else PLACEHOLDERS)
+        model, *_ = _read(AutoModelForSequenceClassification, name_or_path, None if trained else PLACEHOLDERS)
+        check_end(tokenizer, model, name_or_path)
 
 
 def check_image_classifier(name_or_path: str, *, trained: bool) -> None:
@@ -111,27 +114,6 @@ def _tokenizer(name_or_path: str, instead: str) -> PreTrainedTokenizerBase:
 def _image_processor(name_or_path: str) -> BaseImageProcessor:
     # Pillow's: torchvision is no dependency.
     return AutoImageProcessor.from_pretrained(model_folder(name_or_path), backend="pil", trust_remote_code=False)
-
-
-def with_padding(tokenizer: PreTrainedTokenizerBase, name_or_path: str) -> PreTrainedTokenizerBase:
-    """`tokenizer`, or a copy that pads on the right with the end of a text if it has no token to pad with, as those of
-    many decoders.
-
-    Raises:
-        InputError: it has no token for the end of a text, nor for what is unknown.
-    """
-    if tokenizer.pad_token is not None:
-        return tokenizer
-    tokenizer = copy.deepcopy(tokenizer)
-    tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    if tokenizer.pad_token is None:
-        raise InputError(
-            f"{name_or_path}: its tokenizer has no token to pad batches with, nor one for the end of a text: "
-            "name one as pad_token in its tokenizer_config.json"
-        )
-    # On the left it would move the positions of a text's tokens. Only what is named here is saved.
-    tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "right"
-    return tokenizer
 
 
 def load_image_classifier(

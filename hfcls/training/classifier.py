@@ -9,6 +9,7 @@ import datasets
 import numpy as np
 from transformers import TrainingArguments
 
+from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.examples import classify_texts
 from hfcls.inference.explain.run import explain_rows

@@ -10,7 +10,7 @@ from hfcls.metrics.class_offsets import fit_class_offsets, offsets_line
 
 
 def unbalanced(rows: int, seed: int = 0):
-    """Three classes, of which the second is frequent, and logits of a model that learned them as if equally frequent."""
+    """Three classes, the second of them frequent, and logits of a model that learned them as equally frequent."""
     generator = np.random.default_rng(seed)
     labels = generator.choice(3, size=rows, p=[0.1, 0.75, 0.15])
     return generator.normal(size=(rows, 3)) + 1.2 * np.eye(3)[labels], labels

@@ -7,12 +7,23 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, pipeline
+from tokenizers.processors import TemplateProcessing
+from transformers import (
+    BartForConditionalGeneration,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5ForConditionalGeneration,
+    pipeline,
+)
 
 from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
-from hfcls.inference.loading import load_text_classifier
+from hfcls.inference.loading import check_text_classifier, load_text_classifier
 from hfcls.text.arguments import BaselineArguments
+from tests.text.test_baselines import run
 from tests.training.recipe import recipe
 
 END = "<|endoftext|>"
@@ -91,3 +102,33 @@ def test_a_package_for_tokens_is_missed_when_flags_are_read(monkeypatch):
     with pytest.raises(InputError, match=r"^--tokens rjieba needs an extra: pip install 'hfcls\[rjieba\]'"):
         BaselineArguments(tokens="rjieba")
     BaselineArguments(tokens="jieba")
+
+
+T5_SIZES = {"d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+BART_SIZES = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"), [(T5ForConditionalGeneration, T5_SIZES), (BartForConditionalGeneration, BART_SIZES)]
+)
+def test_encoder_and_decoder_need_the_end_of_a_text(kind, sizes, tmp_path, monkeypatch):
+    """T5 and BART classify by it: trained where the tokenizer adds it, else refused before anything is prepared."""
+    torch.manual_seed(0)
+    tokenizer = byte_tokenizer(eos_token=END, pad_token=END)
+    ids = {"eos_token_id": 256, "pad_token_id": 0, "decoder_start_token_id": 0, "bos_token_id": 0}
+    config = kind.config_class(vocab_size=len(tokenizer), d_model=16, **sizes, **ids)
+    kind(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="which its tokenizer does not add: fetch the tokenizer that the model was"):
+        check_text_classifier(str(tmp_path), trained=False)
+    with pytest.raises(InputError, match="which its tokenizer does not add"):
+        load_text_classifier(str(tmp_path), ["a", "b"])
+
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"$A {END}", special_tokens=[(END, 256)])
+    tokenizer.save_pretrained(tmp_path)
+    check_text_classifier(str(tmp_path), trained=False)
+    flags = f"--model_name_or_path {tmp_path} --max_steps 2 --eval_strategy no --max_train_samples 16 --max_length 16"
+    flags += " --max_eval_samples 8 --max_test_samples 8 --floor no"
+    run("thucnews_bert.py", flags, tmp_path / "out", monkeypatch)
+    texts, measured = rows_of(tmp_path / "out")
+    np.testing.assert_allclose(Classifier(str(tmp_path / "out")).probabilities(texts), measured, atol=1e-5)
