@@ -17,7 +17,7 @@ from transformers import (
 
 from hfcls.cards.processor import load_card_model
 from hfcls.errors import InputError
-from hfcls.inference.loading import load_chinese_clip, load_image_classifier, load_text_classifier
+from hfcls.inference.loading import check_text_classifier, load_chinese_clip, load_image_classifier, load_text_classifier
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 
@@ -49,6 +49,7 @@ def finished(request, tmp_path_factory):
         {
             "decision_thresholds": [0.1, 0.2, 0.3],
             "calibrated_temperature": 2.5,
+            "class_offsets": [0.5, 0.0, -0.5],
             "long_texts": {"keep": "head_tail", "max_length": 32, "pairs": False},
             "custom_pipelines": {"text-classification": {"impl": "truncation.TruncatingPipeline", "pt": []}},
         }
@@ -69,7 +70,8 @@ def test_nothing_of_the_old_training_lives_on(finished, labels, tmp_path):
     assert list(model.config.id2label.values()) == labels and list(model.config.label2id) == labels
     model.save_pretrained(tmp_path)
     saved = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    noted = {"decision_thresholds", "calibrated_temperature", "long_texts", "custom_pipelines", "problem_type"}
+    noted = {"problem_type", "decision_thresholds", "calibrated_temperature", "class_offsets"}
+    noted |= {"long_texts", "custom_pipelines"}
     assert not noted & {name for name, value in saved.items() if value is not None}
 
 
@@ -127,9 +129,14 @@ def test_weights_that_are_not_those_of_the_config(finished, tmp_path):
     for labels in (["neg", "pos"], None):
         with pytest.raises(InputError, match="config.json and weights disagree on the shape of"):
             load_text_classifier(name, labels)
-    (tmp_path / "model.safetensors").write_bytes(b"torn")
-    with pytest.raises(InputError, match="cannot be loaded"):
-        load_text_classifier(name)
+    whole = (finished / "model.safetensors").read_bytes()
+    for torn in (b"torn", whole[:-9]):
+        (tmp_path / "model.safetensors").write_bytes(torn)
+        for labels in (["neg", "pos"], None):
+            with pytest.raises(InputError, match="cannot be loaded .*: fetch it again, or give another model$"):
+                load_text_classifier(name, labels)
+            with pytest.raises(InputError, match="cannot be loaded"):  # before any data is prepared
+                check_text_classifier(name, trained=labels is None)
 
 
 @pytest.mark.parametrize("load", [load_text_classifier, load_image_classifier, load_chinese_clip, load_card_model])

@@ -15,6 +15,8 @@ from transformers import (
     BertModel,
     ChineseCLIPImageProcessorPil,
     ChineseCLIPProcessor,
+    DistilBertConfig,
+    DistilBertModel,
 )
 
 from hfcls.cards.build import _pretrained_encoder
@@ -25,6 +27,7 @@ from hfcls.inference.load_report import modules
 from hfcls.inference.loading import load_chinese_clip, load_text_classifier
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
 from hfcls.text.tokenization import train_wordpiece_tokenizer
+from tests.text.test_baselines import run
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
 
@@ -138,3 +141,16 @@ def test_a_tokenizer_whose_package_is_missing(tmp_path, tokenizer, kind):
         with pytest.raises(InputError, match="(?i)sentencepiece") as error:
             load(name)
         assert "\n" not in str(error.value)
+
+
+def test_a_model_that_knows_no_token_types(tmp_path, tokenizer, monkeypatch):
+    """DistilBERT, with a tokenizer of BERT that numbers the two texts of a pair: trained, measured and asked."""
+    torch.manual_seed(0)
+    config = DistilBertConfig(vocab_size=len(tokenizer), dim=16, n_layers=1, n_heads=2, hidden_dim=16)
+    DistilBertModel(config).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    flags = f"--model_name_or_path {tmp_path / 'base'} --max_steps 2 --eval_strategy no --max_train_samples 16"
+    flags += " --max_eval_samples 8 --max_test_samples 8 --floor no"
+    run("ccf_sentiment_bert.py", flags, tmp_path / "out", monkeypatch)
+    answer = Classifier(str(tmp_path / "out"))("red", "green")
+    assert set(answer.labels) <= set(Classifier(str(tmp_path / "out")).labels)
