@@ -17,7 +17,12 @@ from transformers import (
 
 from hfcls.cards.processor import load_card_model
 from hfcls.errors import InputError
-from hfcls.inference.loading import check_text_classifier, load_chinese_clip, load_image_classifier, load_text_classifier
+from hfcls.inference.loading import (
+    check_text_classifier,
+    load_chinese_clip,
+    load_image_classifier,
+    load_text_classifier,
+)
 from hfcls.models.chinese_clip import chinese_clip_from_scratch
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 
