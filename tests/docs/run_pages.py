@@ -138,7 +138,8 @@ class Checkout:
             if used and not (self.folder / name).exists():
                 told = "" if "export" in before else f" --output_dir {name}"
                 self.execute(before + told)
-        if re.search(r"USER/NAME(?!.*--hub_model_id)", command) and "tester/NAME" not in self.hub.repos:
+        asks_hub = "USER/NAME" in command and not re.search("--hub_model_id|hfcls push", command)
+        if asks_hub and "tester/NAME" not in self.hub.repos:
             self.run("hfcls push outputs/thucnews_rnn USER/NAME")
         command = command.replace("USER/", "tester/").replace("…", "secret" if "API_KEY" in command else "…")
         if "hfcls serve" in command:

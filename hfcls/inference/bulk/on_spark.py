@@ -46,7 +46,9 @@ def classify_on_spark(
     try:
         session = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
-        raise InputError(f"--engine spark: {str(error).splitlines()[0]}") from error
+        raise InputError(
+            f"--engine spark: {str(error).splitlines()[0]}; it needs Java, and where --address is given, that cluster"
+        ) from error
     session.sparkContext.setLogLevel("ERROR")
 
     def classify(frames):
