@@ -91,7 +91,7 @@ def run_sweep(
     if num_processes > 1:
         _check_gpus(num_processes)
     runs = plan(words, output_dir)
-    commands = [[*launch_flags(num_processes), recipe, *run.flags] for run in runs]
+    commands = [[*_launcher(num_processes), recipe, *run.flags] for run in runs]
     for run, command in zip(runs, commands, strict=True):
         _check_same_command(run, _as_typed(command))
     if dry_run:
@@ -115,6 +115,12 @@ def run_sweep(
     if failed:
         print_lines(f"failed: {', '.join(run.name for run in failed)}")
     return len(failed)
+
+
+def _launcher(num_processes: int) -> list[str]:
+    """What stands in front of the recipe. One process needs no launcher, which takes seconds to start and turns every
+    exit code into 1."""
+    return [sys.executable] if num_processes == 1 else [*LAUNCHER, *launch_flags(num_processes)]
 
 
 def launch_flags(num_processes: int) -> list[str]:
@@ -192,7 +198,7 @@ def _run(run: PlannedRun, command: list[str]) -> str | None:
             file.flush()
         process = subprocess.Popen(
             # `auto` starts from the beginning where there is no checkpoint.
-            [*LAUNCHER, *command, "--resume_from_checkpoint", "auto"],
+            [*command, "--resume_from_checkpoint", "auto"],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -235,11 +241,12 @@ def _validation(folder: Path) -> str:
 
 def _as_typed(command: list[str]) -> str:
     """The command as one would type it, without the values of secrets."""
-    words = list(command)
-    for index, word in enumerate(command[:-1]):
+    several = command[: len(LAUNCHER)] == LAUNCHER
+    words = ["accelerate", "launch", *command[len(LAUNCHER) :]] if several else ["python", *command[1:]]
+    for index, word in enumerate(words[:-1]):
         if word.startswith("--") and word.endswith("token"):
             words[index + 1] = "***"
-    return shlex.join(["accelerate", "launch", *words])
+    return shlex.join(words)
 
 
 def _check_same_command(run: PlannedRun, command: str) -> None:
@@ -248,7 +255,8 @@ def _check_same_command(run: PlannedRun, command: str) -> None:
     if log.is_file():
         with log.open(encoding="utf-8", errors="replace") as file:
             before = file.readline().strip().removeprefix("$ ")
-        if before != command:
+        launched = f"accelerate launch {shlex.join(launch_flags(1))} "  # as earlier versions started one process
+        if before.replace(launched, "python ") != command:
             raise InputError(f"{run.folder}: was run as `{before}`: give another --output_dir for other flags")
     elif run.folder.is_dir() and any(run.folder.iterdir()):
         raise InputError(f"{run.folder}: holds what is not of a sweep: give another --output_dir")

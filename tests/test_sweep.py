@@ -56,21 +56,10 @@ for name, content in (("run", run), ("all_results", results)):
 (folder / "report.html").touch()
 """
 
-# In place of accelerate, which takes seconds to start: leaves out the launcher's flags.
-LAUNCHER = """
-import runpy, sys
-
-recipe = next(i for i, word in enumerate(sys.argv) if word.endswith("recipe.py"))
-sys.argv = sys.argv[recipe:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
 
 @pytest.fixture
 def recipe(tmp_path, monkeypatch):
     (tmp_path / "recipe.py").write_text(RECIPE)
-    (tmp_path / "launcher.py").write_text(LAUNCHER)
-    monkeypatch.setattr(sweep, "LAUNCHER", [sys.executable, str(tmp_path / "launcher.py")])
     monkeypatch.chdir(tmp_path)
     return "recipe.py"
 
@@ -142,8 +131,7 @@ def test_a_sweep_goes_on_where_it_stopped(recipe, capsys):
     assert Path("out/comparison.html").read_text(encoding="utf-8").count("<figure>") >= 2
     assert not [*Path("out").glob("*/checkpoint-*")]
     first, *rest = (folders[0] / "log.txt").read_text().splitlines()
-    assert first.startswith("$ accelerate launch --quiet --num_machines 1 --num_processes 1 ")
-    assert first.endswith("recipe.py --learning_rate 1e-3 --seed 1 --output_dir out/learning_rate=1e-3_seed=1")
+    assert first == "$ python recipe.py --learning_rate 1e-3 --seed 1 --output_dir out/learning_rate=1e-3_seed=1"
     assert rest == ["TQDM_DISABLE 1", "resumed from [] auto"]
 
     # as a kill leaves it: a checkpoint, and a file of the end half written
@@ -168,7 +156,9 @@ def test_a_failure_is_reported_and_the_others_run(recipe, capsys):
 
 def test_other_flags_do_not_take_over_a_folder(recipe):
     run_sweep(recipe, ["--seed", "1,2"], "out")
-    with pytest.raises(InputError, match=r"out/seed=1: was run as `accelerate launch .* give another --output_dir"):
+    with pytest.raises(
+        InputError, match=r"out/seed=1: was run as `python recipe.py --seed 1 .* give another --output_dir"
+    ):
         run_sweep(recipe, ["--seed", "1,2", "--learning_rate", "1"], "out")
     Path("out/seed=3").mkdir()
     Path("out/seed=3/model.safetensors").touch()
@@ -180,11 +170,10 @@ def test_dry_run_prints_and_does_nothing(recipe, capsys):
     run_sweep(recipe, ["--seed", "1", "--hub_token", "hf_secret"], "done")
     assert "hf_secret" not in Path("done/run/log.txt").read_text().splitlines()[0]
     assert run_sweep(recipe, ["--seed", "1", "--hub_token", "hf_secret"], "done", dry_run=True) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("# finished: accelerate launch")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("# finished: python recipe.py ")
     assert run_sweep(recipe, ["--seed", "1,2", "--hub_token", "hf_secret"], "out", dry_run=True) == 0
-    launch = "accelerate launch --quiet --num_machines 1 --num_processes 1 --mixed_precision no --dynamo_backend no"
     assert capsys.readouterr().out.splitlines() == [
-        f"{launch} recipe.py --seed {seed} --hub_token '***' --output_dir out/seed={seed}" for seed in "12"
+        f"python recipe.py --seed {seed} --hub_token '***' --output_dir out/seed={seed}" for seed in "12"
     ]
     assert not Path("out").exists()
 
@@ -218,14 +207,28 @@ def test_two_sweeps_do_not_share_a_folder(recipe, tmp_path):
     assert not (tmp_path / "out" / sweep.LOCK).exists()
 
 
-def test_several_processes_need_as_many_gpus(recipe, monkeypatch):
+def test_several_processes_need_as_many_gpus_and_a_launcher(recipe, monkeypatch, capsys):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(InputError, match="--num_processes 2: there are 1 GPUs"):
         run_sweep(recipe, [], "out", num_processes=2)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    run_sweep(recipe, [], "out", num_processes=2, dry_run=True)
+    launch = "accelerate launch --quiet --num_machines 1 --num_processes 2 --mixed_precision no --dynamo_backend no"
+    assert capsys.readouterr().out == f"{launch} --multi_gpu recipe.py --output_dir out/run\n"
 
 
-def test_the_command_by_accelerate_itself_and_its_end(tmp_path):
-    """Ends a sweep by SIGTERM while a recipe runs under the real launcher: nothing stays behind."""
+def test_a_sweep_of_an_earlier_version_goes_on(recipe, capsys):
+    """Which started one process by `accelerate launch`, too."""
+    run_sweep(recipe, ["--seed", "1"], "out")
+    log = Path("out/run/log.txt")
+    launch = "accelerate launch --quiet --num_machines 1 --num_processes 1 --mixed_precision no --dynamo_backend no"
+    log.write_text(log.read_text().replace("$ python ", f"$ {launch} "))
+    assert run_sweep(recipe, ["--seed", "1"], "out") == 0
+    assert "[1/1] run: finished before" in capsys.readouterr().out
+
+
+def test_nothing_stays_behind_when_it_is_ended(tmp_path):
+    """Ends a sweep by SIGTERM while a recipe runs."""
     (tmp_path / "recipe.py").write_text(RECIPE)
     root = Path(__file__).parent.parent
     process = subprocess.Popen(

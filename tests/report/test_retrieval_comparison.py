@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from hfcls.report import write_comparison
 from hfcls.report.retrieval_comparison import METRICS, compare
 from hfcls.report.retrieval_comparison_page import markdown, render
 from tests.report.test_comparison import HOSTILE, Page
-from tests.test_sweep import LAUNCHER
 
 TEXTS, IMAGES = 100, 600
 
@@ -218,8 +216,6 @@ def test_a_sweep_ends_in_the_page(make_run, tmp_path, monkeypatch, capsys):
     for seed in (1, 2):
         make_run(f"made/{seed}", 0.2 + seed / 10, seed=seed)
     (tmp_path / "recipe.py").write_text(RECIPE)
-    (tmp_path / "launcher.py").write_text(LAUNCHER)
-    monkeypatch.setattr(sweep, "LAUNCHER", [sys.executable, str(tmp_path / "launcher.py")])
     monkeypatch.chdir(tmp_path)
     assert sweep.run_sweep("recipe.py", ["--seed", "1,2"], "out") == 0
     printed = capsys.readouterr().out
