@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ./run.sh                  the main job on the embedded sample, with a small BERT from scratch: needs no network but the package index
-# ./run.sh <task> [flags]   any recipe of recipes/ (or path/my_recipe.py), one process for each visible GPU
+# ./run.sh <task> [flags]   any recipe of recipes/ (or path/my_recipe.py), one process for each visible GPU, or as
+#                           --config_file recipes/accelerate/NAME.yaml says
 # ./run.sh test [flags]     the tests
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -75,6 +76,23 @@ launch() {
   case " $* " in
     *" --help "* | *" -h "*) exec "$venv/bin/python" "$recipe" --help ;;
   esac
+  local before=() config=
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --config_file) config=${2-} && shift ;;
+      --config_file=*) config=${1#*=} ;;
+      *) before+=("$1") ;;
+    esac
+    shift
+  done
+  set -- ${before[@]+"${before[@]}"}
+  if [ -n "$config" ]; then
+    if [ ! -f "$config" ]; then
+      echo "error: --config_file $config: no such file; those of the house are in recipes/accelerate" >&2
+      exit 2
+    fi
+    exec "$venv/bin/accelerate" launch --quiet --config_file "$config" "$recipe" "$@"
+  fi
   local gpus
   gpus=$(visible_gpus)
   # One process needs no launcher, which would turn every exit code into 1 and Ctrl-C into a traceback.
@@ -87,6 +105,6 @@ install
 case ${1-} in
   "") launch thucnews_bert --from_scratch tiny --output_dir "outputs/quickstart-$(date +%Y%m%d-%H%M%S)" ;;
   test) shift && exec "$venv/bin/python" -m pytest -n 2 --dist loadfile "$@" ;;
-  -h | --help) sed -n '2,4s/^# //p' "$0" ;;
+  -h | --help) sed -n '2,5s/^# //p' "$0" ;;
   *) launch "$@" ;;
 esac

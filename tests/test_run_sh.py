@@ -96,6 +96,17 @@ def test_one_process_for_each_visible_gpu(checkout, visible, processes):
     assert call == f"{launcher if processes > 1 else 'python'} {command}"
 
 
+@pytest.mark.parametrize("flag", [["--config_file", "a b.yaml"], ["--config_file=a b.yaml"]])
+def test_the_launcher_is_told_by_a_file(checkout, flag):
+    run(checkout, "test")
+    (checkout / "a b.yaml").touch()
+    _, (call,) = run(checkout, "thucnews_bert", "--seed", "1", *flag, "--bf16", "False", CUDA_VISIBLE_DEVICES="0,1")
+    recipe = "recipes/thucnews_bert.py --seed 1 --bf16 False"
+    assert call == f"accelerate launch --quiet --config_file a b.yaml {recipe} NCCL_DEBUG="
+    result, calls = run(checkout, "thucnews_bert", "--config_file", "absent.yaml")
+    assert result.returncode == 2 and "absent.yaml: no such file" in result.stderr and not calls
+
+
 def test_gpus_are_counted_where_none_are_named(checkout):
     run(checkout, "test")
     nvidia_smi = checkout / "bin" / "nvidia-smi"

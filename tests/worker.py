@@ -1,6 +1,7 @@
 """A small training run for tests that need processes of their own: `python tests/worker.py WHAT DIR [flags]`.
 
 gradients   one epoch of a tiny BERT on generated rows; losses, gradients and predictions go to DIR/result.npz
+model       a few steps, then the model as `from_pretrained` reads it: logits go to DIR/result.npz
 losses      one step on 16 rows with each of LOSSES, whole and in four parts; results go to DIR/result.npz
 kill        the same run uninterrupted (DIR/whole), then killed by SIGKILL at several points and resumed (DIR/<point>)
 
@@ -32,6 +33,9 @@ CHARACTERS = "天地玄黄宇宙洪荒日月盈昃辰宿列张"
 FLAGS = (
     "--from_scratch tiny --seed 3 --use_cpu --disable_tqdm True --report_to none --max_length 24 --bf16 False".split()
 )
+
+
+FEW = (1, 2, 3, 5)  # rows that are predicted for themselves, some fewer than there are processes
 
 
 def generated_rows(count: int, seed: int) -> datasets.Dataset:
@@ -92,6 +96,7 @@ def gradients(directory: Path, flags: list[str]) -> None:
     trainer.add_callback(record)
     trainer.train()
     predicted = trainer.predict(rows.test)
+    few = {f"logits_of_{n}": trainer.predict(torch.utils.data.Subset(rows.test, range(n))).predictions for n in FEW}
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     evaluation = next(entry for entry in trainer.state.log_history if "eval_loss" in entry)
     if trainer.is_world_process_zero():
@@ -102,10 +107,31 @@ def gradients(directory: Path, flags: list[str]) -> None:
             logits=predicted.predictions,
             labels=predicted.label_ids,
             expected_labels=rows.test.labels,
+            weights=torch.cat([weight.detach().flatten() for weight in trainer.model.parameters()]).numpy(),
+            **few,
             eval_loss=evaluation["eval_loss"],
             eval_accuracy=evaluation["eval_accuracy"],
             processes=trainer.args.world_size,
         )
+    trainer.end()
+
+
+def model(directory: Path, flags: list[str]) -> None:
+    """Trains, resumes from its last checkpoint but one step, saves, and answers with what was saved."""
+    steps = ["--save_strategy", "steps", "--save_steps", "2", "--eval_strategy", "no", *flags]
+    trainer, rows = build(directory, ["--max_steps", "4", "--logging_steps", "1", *steps], dropout=0.3)
+    trainer.train()
+    trainer.save_model()
+    logits = trainer.predict(rows.test).predictions
+    trainer, _ = build(directory / "again", ["--max_steps", "4", *steps], dropout=0.3)
+    trainer.train(resume_from_checkpoint=str(directory / "checkpoint-2"))
+    resumed = trainer.predict(rows.test).predictions
+    if trainer.is_world_process_zero():
+        saved = transformers.AutoModelForSequenceClassification.from_pretrained(directory).eval()
+        with torch.no_grad():
+            batch = trainer.data_collator(rows.test.__getitems__(range(len(rows.test))))
+            reloaded = saved(**batch).logits
+        np.savez(directory / "result.npz", logits=logits, resumed=resumed, reloaded=reloaded)
     trainer.end()
 
 
@@ -198,4 +224,6 @@ def kill(directory: Path, flags: list[str]) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    {"gradients": gradients, "losses": losses, "kill": kill}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
+    {"gradients": gradients, "losses": losses, "model": model, "kill": kill}[sys.argv[1]](
+        Path(sys.argv[2]), sys.argv[3:]
+    )

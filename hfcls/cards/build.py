@@ -41,6 +41,7 @@ from hfcls.text.floor import ngram_floor
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.corpus import load_corpus
+from hfcls.training.prepared_once import prepared_once
 from hfcls.training.setup import Corpus, Rows, align_labels
 
 TASK = "tabular-classification"
@@ -102,7 +103,7 @@ def build(arguments: CardArguments, training_args: TrainingArguments, corpus: Co
     else:
         processor, encoder = _processor(arguments, training_args, corpus, loading_notes.append)
         model = None
-    with training_args.main_process_first(desc="embedding"):
+    with prepared_once(training_args, "embedding"):
         similar = all_similarities(corpus.splits, processor)
     splits = {name: CardSplit.read(split, processor, similar) for name, split in corpus.splits.items()}
     if model is None:

@@ -35,6 +35,7 @@ from hfcls.text.rows import TokenRows, token_lengths, tokenize
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.text.vocabulary import load_vocabulary
 from hfcls.training.options import trainer_options
+from hfcls.training.prepared_once import prepared_once
 from hfcls.training.setup import Rows, Setup, Tested
 
 logger = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ def build(
     if arguments.max_length > positions:
         raise InputError(f"--max_length {arguments.max_length}: the model has {positions} positions; give at most that")
     tokenizer = processor.tokenizer
-    with training_args.main_process_first(desc="tokenizing"):
+    with prepared_once(training_args, "tokenizing"):
         texts = tokenize(datasets.DatasetDict({key: split.texts for key, split in corpus.splits.items()}), tokenizer)
     tokenizer.model_max_length = arguments.max_length  # saved with it
     truncation = Truncation.of("head", arguments.max_length, tokenizer)

@@ -18,6 +18,7 @@ from hfcls.data.picture_modes import RGBLoss
 from hfcls.images import decoding as pictures
 from hfcls.metrics.pairs import Pairs
 from hfcls.retrieval.arguments import RetrievalArguments
+from hfcls.training.prepared_once import prepared_once
 from hfcls.training.setup import Corpus
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ def load_retrieval_corpus(arguments: RetrievalArguments, training_args: Training
     Raises:
         InputError: the corpus cannot be read; the message is the builder's, with file and line, or names the picture.
     """
-    with training_args.main_process_first(desc="preparing the corpus"):
+    with prepared_once(training_args, "preparing the corpus"):
         images = CORPORA["muge_images"].prepare(arguments.data_dir)
         texts = CORPORA["muge"].prepare(arguments.data_dir)
     files, notes = images.builder.config.files, [*images.notes, *texts.notes]

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase, TrainingArguments
 
 from hfcls.metrics.target import Target
 from hfcls.models.truncation import Truncation, encode
+from hfcls.training.prepared_once import prepared_once
 from hfcls.training.setup import Corpus, Rows
 
 logger = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ def tokenize_corpus(
         max_length: tokens kept; None for `auto_max_length` of the training texts, but at most `limit`.
         whole: the model reads whole texts, if nothing else is said.
     """
-    with training_args.main_process_first(desc="tokenizing"):
+    with prepared_once(training_args, "tokenizing"):
         everything = corpus.splits if corpus.unlabelled is None else corpus.splits | {"unlabelled": corpus.unlabelled}
         splits = tokenize(everything, tokenizer)
     lengths = {name: token_lengths(split) for name, split in splits.items()}

@@ -9,6 +9,7 @@ from transformers import TrainingArguments
 from hfcls.data.prepare import Prepared
 from hfcls.data.repetition import count_repeated, repeated_line
 from hfcls.training.arguments import RecipeArguments
+from hfcls.training.prepared_once import prepared_once
 from hfcls.training.setup import Corpus
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def load_corpus(corpus: Preparable, arguments: RecipeArguments, training_args: T
     Raises:
         InputError: the corpus cannot be read; the message is the builder's, with file and line.
     """
-    with training_args.main_process_first(desc="preparing the corpus"):
+    with prepared_once(training_args, "preparing the corpus"):
         prepared = corpus.prepare(arguments.data_dir, **options)
     name, splits, notes = prepared.title, datasets.DatasetDict(prepared.splits), list(prepared.notes)
     unlabelled = splits.pop("unlabelled").remove_columns("label") if "unlabelled" in splits else None

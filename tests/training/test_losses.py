@@ -2,10 +2,6 @@
 
 import json
 import math
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +20,7 @@ from hfcls.models.text_cnn import TextCNNConfig, TextCNNForSequenceClassificatio
 from hfcls.training.arguments import RecipeArguments
 from hfcls.training.losses import Loss, build_loss, class_weights
 from tests import worker
+from tests.launching import launch
 from tests.text.test_baselines import run as run_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -100,17 +97,7 @@ def test_without_weights_the_squared_hinge_is_the_models_own():
 
 
 def launch_two(directory):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", port]
-    subprocess.run(
-        [*torchrun, "tests/worker.py", "losses", str(directory)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"},
-        check=True,
-        timeout=300,
-    )
+    launch("two_machines.yaml", "tests/worker.py", "losses", str(directory), processes=2, machines=2)
 
 
 @pytest.fixture(scope="module")

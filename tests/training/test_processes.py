@@ -1,43 +1,26 @@
 """Two processes, and accumulation, do what one process with the same global batch does."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from tests import worker
+from tests.launching import launch
 
-ROOT = Path(__file__).parents[2]
 
-
-def run(directory, launcher, *flags):
-    directory.mkdir()
-    subprocess.run(
-        [*launcher, "tests/worker.py", "gradients", str(directory), *flags],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"},
-        check=True,
-        timeout=300,
-    )
+def run(directory, config, processes):
+    batch = ("--per_device_train_batch_size", str(16 // processes))
+    launch(config, "tests/worker.py", "gradients", str(directory), *batch, processes=processes)
     return np.load(directory / "result.npz")
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("one") / "run", [sys.executable], "--per_device_train_batch_size", "16")
+    return run(tmp_path_factory.mktemp("one"), "one_gpu.yaml", 1)
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
-    return run(tmp_path_factory.mktemp("two") / "run", torchrun, "--per_device_train_batch_size", "8")
+    return run(tmp_path_factory.mktemp("two"), "several_gpus.yaml", 2)
 
 
 def test_two_processes_give_the_losses_and_gradients_of_one(one, two):
@@ -45,6 +28,7 @@ def test_two_processes_give_the_losses_and_gradients_of_one(one, two):
     assert len(one["losses"]) == 8
     np.testing.assert_allclose(two["losses"], one["losses"], atol=1e-4)
     np.testing.assert_allclose(two["gradients"], one["gradients"], atol=1e-4)
+    np.testing.assert_allclose(two["weights"], one["weights"], atol=1e-4)
     assert np.abs(one["gradients"]).max() > 0.01
 
 
@@ -56,6 +40,9 @@ def test_every_row_is_evaluated_once_and_in_order(result, one, request):
     np.testing.assert_allclose(result["logits"], one["logits"], atol=1e-4)
     np.testing.assert_allclose(result["eval_loss"], one["eval_loss"], atol=1e-4)
     assert result["eval_accuracy"] == one["eval_accuracy"]
+    for few in worker.FEW:
+        assert result[f"logits_of_{few}"].shape == (few, 3)
+        np.testing.assert_allclose(result[f"logits_of_{few}"], one["logits"][:few], atol=1e-4)
 
 
 def test_accumulation_of_four_quarters_equals_the_whole(tmp_path):
