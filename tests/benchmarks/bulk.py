@@ -3,13 +3,14 @@
     python tests/benchmarks/bulk.py outputs/thucnews_rnn --headlines thucnews_titles/train.txt --rows 1000000
     python tests/benchmarks/bulk.py outputs/thucnews_rnn --headlines thucnews_titles/train.txt --rows 100000 --kill
 
-For each engine: seconds of the whole command, the peak memory of the process that was started and of its largest child,
-and whether the answers equal those of `local` byte for byte. `--kill`: a Ray actor is killed, then the driver; the same
-command again has to end in the same files.
+For each engine what the whole command costs (see `Cost`), the load of the machine besides (its processes waiting for a
+core), and whether the answers equal those of `local` byte for byte. `--kill`: a Ray actor is killed, then the driver;
+the same command again has to end in the same files.
 """
 
 import argparse
 import hashlib
+import os
 import random
 import shutil
 import signal
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -43,20 +45,38 @@ def command(model: str, folder: Path, output: Path, engine: str, workers: int) -
     return [sys.executable, *words, "--workers", str(workers)]
 
 
-def measure(words: list[str]) -> tuple[float, float, float]:
-    """Seconds, and the peak memory in MB of the process and of the largest of its children."""
-    began, peak, largest = time.monotonic(), 0, 0
+@dataclass
+class Cost:
+    """What a command took: seconds by the clock and of all its processes' CPU, and the peak memory in MB of the process
+    that was started, at a quarter of the time and in all, and of the largest Python process among its children.
+    """
+
+    seconds: float
+    cpu: float
+    driver_early: float
+    driver: float
+    worker: float
+
+
+def measure(words: list[str]) -> Cost:
+    began, samples, largest, cpu = time.monotonic(), [], 0, {}
     process = psutil.Popen(words, stdout=subprocess.DEVNULL)
     while process.poll() is None:
-        try:
-            peak = max(peak, process.memory_info().rss)
-            largest = max([largest, *(child.memory_info().rss for child in process.children(recursive=True))])
-        except psutil.NoSuchProcess:
-            continue
+        for one in [process, *process.children(recursive=True)]:
+            try:
+                times, memory = one.cpu_times(), one.memory_info().rss
+                cpu[one.pid] = times.user + times.system
+                if one is process:
+                    samples.append(memory)
+                elif one.name().startswith(("python", "ray::", "pt_")):
+                    largest = max(largest, memory)
+            except psutil.NoSuchProcess:
+                continue
         time.sleep(0.5)
     if process.returncode:
         sys.exit(f"{' '.join(words)}: exit code {process.returncode}")
-    return time.monotonic() - began, peak / 1e6, largest / 1e6
+    early = max(samples[: max(1, len(samples) // 4)])
+    return Cost(time.monotonic() - began, sum(cpu.values()), early / 1e6, max(samples) / 1e6, largest / 1e6)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -91,16 +111,15 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="bulk-"))
     try:
         write_headlines(options.headlines, folder / "in", options.rows, options.files)
-        print(
-            "| engine | seconds | rows/s | driver MB | largest child MB | equals local |\n|---|---:|---:|---:|---:|---|"
-        )
+        print("| engine | seconds | CPU seconds | rows/s | first MB | driver MB | worker MB | load | equals local |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|---|")
         for engine in options.engines.split(","):
             words = command(options.model, folder / "in", folder / engine, engine, options.workers)
-            seconds, driver, child = measure(words)
+            cost, load = measure(words), os.getloadavg()[0]
             equal = digests(folder / engine) == digests(folder / "local")
-            print(
-                f"| {engine} | {seconds:.1f} | {options.rows / seconds:,.0f} | {driver:,.0f} | {child:,.0f} | {equal} |"
-            )
+            speed = f"{cost.seconds:.1f} | {cost.cpu:.1f} | {options.rows / cost.seconds:,.0f}"
+            memory = f"{cost.driver_early:,.0f} | {cost.driver:,.0f} | {cost.worker:,.0f}"
+            print(f"\n| {engine} | {speed} | {memory} | {load:.1f} | {equal} |", flush=True)
         if options.kill:
             words = command(options.model, folder / "in", folder / "killed", "ray", options.workers)
             interrupt(words, folder / "killed")

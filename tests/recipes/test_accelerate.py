@@ -54,7 +54,7 @@ def test_what_the_processes_are_told():
     assert environment["ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL"] == "true"
     rank = parsed("two_machines.yaml", "--machine_rank", "1")
     prepare_multi_gpu_env(rank)
-    assert (rank.nproc_per_node, rank.nnodes, rank.node_rank) == ("4", "2", "1")
+    assert (rank.nproc_per_node, rank.nnodes, rank.node_rank) == ("4", "2", 1)
 
 
 def test_fsdp_ends_in_an_ordinary_folder_and_goes_on_from_its_checkpoints(tmp_path):

@@ -24,7 +24,7 @@ def _worker(job: Job) -> FragmentClassifier:
 def classify_on_spark(
     job: Job, fragments: list[Fragment], *, address: str | None, workers: int, cpus: int
 ) -> Iterator[Done]:
-    """What becomes of each fragment, in the order of their partitions.
+    """What becomes of each fragment, in their order, once all of them are done.
 
     Args:
         address: of the master; None for `workers` threads of this machine.
@@ -43,6 +43,7 @@ def classify_on_spark(
     builder = builder.config("spark.task.cpus", cpus).config("spark.ui.enabled", False)
     if address is None:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # otherwise the first python3 of the path
+        builder = builder.config("spark.driver.memory", "512m")  # for names of files and counts of rows
     try:
         session = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
@@ -56,9 +57,11 @@ def classify_on_spark(
             done = [asdict(_worker(job)(Fragment(*row))) for row in rows.itertuples(index=False)]
             yield pandas.DataFrame(done, columns=[one.name for one in fields(Done)])
 
-    frame = session.createDataFrame([(one.input, one.output) for one in fragments], "input string, output string")
+    rows = session.sparkContext.parallelize([(one.input, one.output) for one in fragments], len(fragments))
+    frame = session.createDataFrame(rows, "input string, output string")
     try:
-        for row in frame.repartition(len(fragments)).mapInPandas(classify, SCHEMA).toLocalIterator():
+        # A row a fragment. `toLocalIterator` would run a fragment at a time, on one worker.
+        for row in frame.mapInPandas(classify, SCHEMA).collect():
             yield Done(**row.asDict())
     finally:
         session.stop()
