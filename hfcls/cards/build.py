@@ -41,7 +41,7 @@ from hfcls.text.floor import ngram_floor
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.corpus import load_corpus
-from hfcls.training.prepared_once import prepared_once
+from hfcls.training.processes import prepared_once
 from hfcls.training.setup import Corpus, Rows, align_labels
 
 TASK = "tabular-classification"

@@ -89,7 +89,7 @@ class OneLabel:
 
     def labels_of(self, split: datasets.Dataset) -> np.ndarray:
         """The labels of `split`, (rows,) int64."""
-        return np.asarray(split["label"], dtype=np.int64)
+        return np.asarray(split.with_format("arrow")["label"][:], dtype=np.int64)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """The softmax of `logits` (rows, classes) as float32; uniform where they are not finite."""

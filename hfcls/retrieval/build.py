@@ -31,11 +31,12 @@ from hfcls.retrieval.trainer import Pool, RetrievalTrainer
 from hfcls.retrieval.zero_shot import find_classes, measure_zero_shot
 from hfcls.runs.record import Split
 from hfcls.text.collator import text_collator
-from hfcls.text.rows import TokenRows, token_lengths, tokenize
+from hfcls.text.rows import TokenRows, tokenize
+from hfcls.text.token_storage import token_lengths
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.text.vocabulary import load_vocabulary
 from hfcls.training.options import trainer_options
-from hfcls.training.prepared_once import prepared_once
+from hfcls.training.processes import prepared_once
 from hfcls.training.setup import Rows, Setup, Tested
 
 logger = logging.getLogger(__name__)

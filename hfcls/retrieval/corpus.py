@@ -18,7 +18,7 @@ from hfcls.data.picture_modes import RGBLoss
 from hfcls.images import decoding as pictures
 from hfcls.metrics.pairs import Pairs
 from hfcls.retrieval.arguments import RetrievalArguments
-from hfcls.training.prepared_once import prepared_once
+from hfcls.training.processes import prepared_once
 from hfcls.training.setup import Corpus
 
 logger = logging.getLogger(__name__)

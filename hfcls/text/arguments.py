@@ -11,6 +11,8 @@ from hfcls.own_code import is_file
 from hfcls.text.languages import is_language
 from hfcls.training.arguments import RecipeArguments
 
+ROWS_IN_MEMORY = 1_000_000
+
 
 @dataclass
 class FloorArguments(RecipeArguments):
@@ -60,9 +62,17 @@ class TextArguments(FloorArguments):
             "Absent: on a GPU, and with --torch_compile."
         },
     )
+    preprocessing_num_workers: int = field(default=1, metadata={"help": "Processes that tokenize."})
+    rows_in_memory: int = field(
+        default=ROWS_IN_MEMORY,
+        metadata={"help": "A split of more rows is read from the disk, and shuffled in blocks of rows."},
+    )
 
     def __post_init__(self):
         super().__post_init__()
+        for name in ("preprocessing_num_workers", "rows_in_memory"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} {getattr(self, name)}: give a number of at least 1")
         if self.evaluate_only is None:
             self.max_length = self.max_length or "auto"
             self.truncation = self.truncation or "head"
@@ -74,6 +84,11 @@ class TextArguments(FloorArguments):
     def tokens_kept(self) -> int | None:
         """The number that `--max_length` gives, if it gives one."""
         return None if self.max_length in (None, "auto") else int(self.max_length)
+
+    @property
+    def reading(self) -> dict[str, int]:
+        """How `tokenize_corpus` is to go about it."""
+        return {"num_workers": self.preprocessing_num_workers, "rows_in_memory": self.rows_in_memory}
 
     def to_evaluate(self, saved: str) -> Self:
         arguments = super().to_evaluate(saved)

@@ -20,12 +20,12 @@ from hfcls.text.build import note_max_length, reload, text_setup
 from hfcls.text.collator import PaddingCollator
 from hfcls.text.floor import ngram_floor
 from hfcls.text.rows import TokenRows, batches_of_like_length, tokenize_corpus
-from hfcls.text.scripts import token_level
+from hfcls.text.scripts import evenly_spread, token_level
 from hfcls.text.tokenization import tokenizer_from_vocabulary, train_tokenizer
 from hfcls.text.vectors import Vectors, load_vectors
 from hfcls.text.vocabulary import load_vocabulary
 from hfcls.training.classifier import ClassifierSetup
-from hfcls.training.setup import Corpus, joined_texts
+from hfcls.training.setup import Corpus, iterate_texts, joined_texts
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +55,13 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
     if arguments.evaluate_only is not None:
         return reload(arguments, training_args, corpus)
     if arguments.tokens == "auto":
-        level, reason = token_level(joined_texts(corpus.splits["train"]))
+        train = corpus.splits["train"]
+        level, reason = token_level(joined_texts(train.select(evenly_spread(len(train)))))
         arguments, corpus = replace(arguments, tokens=level), corpus.with_note(reason)
     tokenizer = build_tokenizer(arguments, corpus)
     whole = getattr(model_class, "reads_whole_texts", False)
-    rows, truncation = tokenize_corpus(
-        corpus, tokenizer, training_args, keep=arguments.truncation, max_length=arguments.tokens_kept, whole=whole
-    )
+    flags = {"keep": arguments.truncation, "max_length": arguments.tokens_kept, "whole": whole, **arguments.reading}
+    rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags)
     corpus = note_max_length(corpus, rows, arguments)
     vectors = read_vectors(arguments, tokenizer)
     if vectors is not None:
@@ -81,7 +81,7 @@ def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedT
     settings = {"max_length": 512, "padding_side": arguments.padding_side}
     if arguments.vocab is not None:
         return tokenizer_from_vocabulary(load_vocabulary(arguments.vocab), arguments.tokens, **settings)
-    texts = joined_texts(corpus.splits["train"])
+    texts = iterate_texts(corpus.splits["train"])
     return train_tokenizer(texts, level=arguments.tokens, vocab_size=arguments.vocab_size, **settings)
 
 
@@ -160,7 +160,8 @@ def read_vectors(arguments: BaselineArguments, tokenizer: PreTrainedTokenizerBas
 
 def coverage(arguments: BaselineArguments, vectors: Vectors, rows: TokenRows) -> str:
     """How many tokens have vectors: of the vocabulary, and of all that is read of the training texts."""
-    file, read = Path(arguments.embeddings).name, vectors.found[rows.tokens].mean()
+    file, counts = Path(arguments.embeddings).name, rows.count_tokens(len(vectors.found))
+    read = counts[vectors.found].sum() / counts.sum()
     return (
         f"vectors of {file} for {vectors.found.sum():,} of {len(vectors.found):,} tokens of the vocabulary "
         f"({100 * vectors.coverage:.1f} %), which make {100 * read:.1f} % of the training texts"

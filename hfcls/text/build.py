@@ -18,7 +18,7 @@ from hfcls.text.linear_probe import can_fit, fit_head, freeze_encoder, is_classi
 from hfcls.text.rows import tokenize_corpus
 from hfcls.text.tokenization import train_wordpiece_tokenizer, truncating_tokenizer
 from hfcls.training.classifier import ClassifierSetup
-from hfcls.training.setup import Corpus, Rows, align_labels, joined_texts
+from hfcls.training.setup import Corpus, Rows, align_labels, iterate_texts
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +44,9 @@ def build(
     """
     if arguments.evaluate_only is not None:
         return reload(arguments, training_args, corpus)
-    flags = {"keep": arguments.truncation, "max_length": arguments.tokens_kept}
+    flags = {"keep": arguments.truncation, "max_length": arguments.tokens_kept, **arguments.reading}
     if arguments.from_scratch is not None:
-        tokenizer = train_wordpiece_tokenizer(joined_texts(corpus.splits["train"]), max_length=512)
+        tokenizer = train_wordpiece_tokenizer(iterate_texts(corpus.splits["train"]), max_length=512)
         rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags)
         model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.target.names, rows.max_length)
         name = f"BERT {arguments.from_scratch}, from scratch"
@@ -105,7 +105,14 @@ def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: C
     whole = getattr(model, "reads_whole_texts", False)
     limit = num_positions(model)
     rows, truncation = tokenize_corpus(
-        corpus, tokenizer, training_args, keep=keep, max_length=max_length, limit=limit, whole=whole
+        corpus,
+        tokenizer,
+        training_args,
+        keep=keep,
+        max_length=max_length,
+        limit=limit,
+        whole=whole,
+        **arguments.reading,
     )
     corpus = note_max_length(corpus, rows, arguments)
     if saved is None:

@@ -11,7 +11,9 @@ from transformers import PreTrainedTokenizerBase, TrainingArguments
 
 from hfcls.metrics.target import Target
 from hfcls.models.truncation import Truncation, encode
-from hfcls.training.prepared_once import prepared_once
+from hfcls.text.arguments import ROWS_IN_MEMORY
+from hfcls.text.token_storage import FlatTokens, MappedTokens, token_lengths
+from hfcls.training.processes import prepared_once
 from hfcls.training.setup import Corpus, Rows
 
 logger = logging.getLogger(__name__)
@@ -20,8 +22,12 @@ MAX_LENGTH_LIMIT = 512  # of `auto`: what BERT-like encoders have positions for
 COVERED = (0.95, 0.99)  # shares of the training texts that `auto` keeps whole: at least and at most
 WHOLE_TEXTS = (4096, 32768)  # tokens that a model of whole texts reads: at least, for longer texts to come, and at most
 
+BLOCK_ROWS = 4096  # that are read one after the other where rows are on a disk
 
-def tokenize(corpus: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase) -> datasets.DatasetDict:
+
+def tokenize(
+    corpus: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase, *, num_workers: int = 1
+) -> datasets.DatasetDict:
     """Adds `input_ids` to every split: whole texts with the tokenizer's special tokens, cached by Arrow.
 
     Texts are not cut here, so that the report can show their lengths and another `--max_length` finds the same cache.
@@ -38,19 +44,14 @@ def tokenize(corpus: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase) -
     added = {"input_ids": datasets.List(datasets.Value("int32"))}
     if with_pairs and tokenizer.sep_token is not None:
         added["pair_start"] = datasets.Value("int32")
+    # `datasets` asks for no more processes than there are rows, and starts none for one.
+    options = {"batched": True, "desc": "tokenizing", "num_proc": num_workers if num_workers > 1 else None}
     return datasets.DatasetDict(
         {
-            name: split.map(
-                encode_rows, batched=True, features=datasets.Features({**split.features, **added}), desc="tokenizing"
-            )
+            name: split.map(encode_rows, features=datasets.Features({**split.features, **added}), **options)
             for name, split in corpus.items()
         }
     )
-
-
-def token_lengths(split: datasets.Dataset) -> np.ndarray:
-    """Number of tokens of every row, (rows,), read from Arrow's offsets."""
-    return _flatten(split)[1]
 
 
 def auto_max_length(lengths: np.ndarray, *, whole: bool = False) -> int:
@@ -80,11 +81,11 @@ def batches_of_like_length(lengths: np.ndarray, *, rows: int, tokens: int) -> It
 
 
 class TokenRows(torch.utils.data.Dataset):
-    """The rows of one split, cut to length, in memory as one flat array.
+    """The rows of one split, cut to length.
 
-    A batch is read as views into that array: some 20 µs for 64 rows, where Arrow, row by row, takes a millisecond.
     With a `target` rows have labels; with `token_types`, they tell the first text of a pair (0) from the second (1), as
-    BERT does.
+    BERT does. `on_disk`, the tokens stay in the files that they were tokenized into, and `block_rows` says how many of
+    them a Trainer should read that follow each other.
     """
 
     def __init__(
@@ -94,26 +95,20 @@ class TokenRows(torch.utils.data.Dataset):
         *,
         target: Target | None = None,
         token_types: bool = False,
+        on_disk: bool = False,
     ):
-        tokens, lengths = _flatten(split)
-        starts = np.cumsum(lengths) - lengths
+        lengths = token_lengths(split)
         self.lengths = np.minimum(lengths, truncation.max_length)
-        self.ends = np.cumsum(self.lengths)
         self.labels = None if target is None else target.labels_of(split)
+        self.block_rows = BLOCK_ROWS if on_disk else None
         cut_from = np.full(len(lengths), truncation.first)  # where what may be cut begins
         self.pair_starts = None
         if "pair_start" in split.column_names:
-            pair_starts = np.asarray(split["pair_start"])
+            pair_starts = np.asarray(split.with_format("numpy")["pair_start"][:])
             cut_from = np.where(pair_starts < lengths, pair_starts, cut_from)
             self.pair_starts = pair_starts if token_types else None
-        head = truncation.head(cut_from)
-        if len(tokens) == self.lengths.sum():
-            self.tokens = tokens
-        else:
-            # Where each kept token stands in its row; those after the head move to the row's end if the row is cut.
-            position = np.arange(self.ends[-1]) - np.repeat(self.ends - self.lengths, self.lengths)
-            position += np.repeat(lengths - self.lengths, self.lengths) * (position >= np.repeat(head, self.lengths))
-            self.tokens = tokens[np.repeat(starts, self.lengths) + position]
+        storage = MappedTokens if on_disk else FlatTokens
+        self.storage = storage(split, lengths, self.lengths, truncation.head(cut_from))
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -122,9 +117,7 @@ class TokenRows(torch.utils.data.Dataset):
         return self.__getitems__([row])[0]
 
     def __getitems__(self, rows: list[int]) -> list[dict]:
-        ends, lengths = self.ends[rows], self.lengths[rows]
-        spans = zip((ends - lengths).tolist(), ends.tolist(), strict=True)
-        batch = [{"input_ids": self.tokens[start:end]} for start, end in spans]
+        batch = [{"input_ids": tokens} for tokens in self.storage.read(rows)]
         if self.pair_starts is not None:
             for row, pair_start in zip(batch, self.pair_starts[rows].tolist(), strict=True):
                 row["token_type_ids"] = (np.arange(len(row["input_ids"])) >= pair_start).astype(np.int64)
@@ -134,11 +127,13 @@ class TokenRows(torch.utils.data.Dataset):
                 row["labels"] = label
         return batch
 
-
-def _flatten(split: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """All tokens of a split one after the other, and the number of tokens of each row."""
-    column = split.with_format("arrow")["input_ids"][:].combine_chunks()
-    return column.flatten().to_numpy(), np.diff(column.offsets.to_numpy())
+    def count_tokens(self, vocab_size: int) -> np.ndarray:
+        """How often each token stands in the rows, (vocab_size,)."""
+        counts = np.zeros(vocab_size, dtype=np.int64)
+        for start in range(0, len(self), BLOCK_ROWS):
+            rows = list(range(start, min(start + BLOCK_ROWS, len(self))))
+            counts += np.bincount(np.concatenate(self.storage.read(rows)), minlength=vocab_size)
+        return counts
 
 
 def tokenize_corpus(
@@ -150,6 +145,8 @@ def tokenize_corpus(
     max_length: int | None,
     limit: int | None = None,
     whole: bool = False,
+    num_workers: int = 1,
+    rows_in_memory: int = ROWS_IN_MEMORY,
 ) -> tuple[Rows, Truncation]:
     """Token rows of every split, and the rule that cut them.
 
@@ -157,10 +154,12 @@ def tokenize_corpus(
         keep: head, tail or head_tail.
         max_length: tokens kept; None for `auto_max_length` of the training texts, but at most `limit`.
         whole: the model reads whole texts, if nothing else is said.
+        num_workers: processes that tokenize.
+        rows_in_memory: a split of more is read from the disk.
     """
     with prepared_once(training_args, "tokenizing"):
         everything = corpus.splits if corpus.unlabelled is None else corpus.splits | {"unlabelled": corpus.unlabelled}
-        splits = tokenize(everything, tokenizer)
+        splits = tokenize(everything, tokenizer, num_workers=num_workers)
     lengths = {name: token_lengths(split) for name, split in splits.items()}
     automatic = max_length is None
     if automatic:
@@ -172,10 +171,10 @@ def tokenize_corpus(
         log = logger.info if covered >= COVERED[0] else logger.warning
         log("max_length %d covers %.1f %% of the training texts (--max_length)", max_length, 100 * covered)
     token_types = "token_type_ids" in tokenizer.model_input_names
-    rows = {
-        name: TokenRows(
-            split, truncation, target=None if name == "unlabelled" else corpus.target, token_types=token_types
-        )
-        for name, split in splits.items()
-    }
+    rows = {}
+    for name, split in splits.items():
+        target, on_disk = None if name == "unlabelled" else corpus.target, len(split) > rows_in_memory
+        if on_disk:
+            logger.info("%s: %s rows stay on the disk (--rows_in_memory %d)", name, f"{len(split):,}", rows_in_memory)
+        rows[name] = TokenRows(split, truncation, target=target, token_types=token_types, on_disk=on_disk)
     return Rows(**rows, max_length=max_length, covered=covered, lengths=lengths), truncation

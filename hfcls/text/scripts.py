@@ -21,6 +21,11 @@ _UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
 _SPACED_WORD = re.compile(rf"[^\W{UNSPACED}]+")
 
 
+def evenly_spread(texts: int) -> range:
+    """The places of those of so many `texts` that are looked at."""
+    return range(0, texts, -(-texts // SAMPLE) or 1)
+
+
 def unspaced_share(texts: Sequence[str]) -> float:
     """Characters of scripts without spaces, as a share of these characters and the words of all other scripts.
 
@@ -29,7 +34,7 @@ def unspaced_share(texts: Sequence[str]) -> float:
     >>> unspaced_share(["股市大涨", "NBA 2024"])
     0.6666666666666666
     """
-    texts = texts[:: -(-len(texts) // SAMPLE) or 1]
+    texts = [texts[place] for place in evenly_spread(len(texts))]
     characters = sum(len(_UNSPACED_CHARACTER.findall(text)) for text in texts)
     words = sum(len(_SPACED_WORD.findall(text)) for text in texts)
     return characters / max(1, characters + words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ Level = Literal["char", "word", "mixed", "jieba", "rjieba"]
 Side = Literal["left", "right"]
 
 _SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
+_TEXTS = 100_000  # whose words are counted at once
 
 # Words and single punctuation marks; as in the Penn Treebank and in GloVe, "don't" is do + n't, "it's" is it + 's.
 _WORD = r"\w+?(?=n't\b)|n't\b|'(?:s|m|d|ll|re|ve)\b|\w+|[^\w\s]"
@@ -229,11 +231,12 @@ def _count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
 
     Both work on one stretch between spaces at a time, so each distinct stretch needs them once.
     """
-    stretches = Counter(stretch for text in texts for stretch in text.split(" "))
     normalized = Counter()
-    for stretch, count in stretches.items():
-        for piece in tokenizer.normalizer.normalize_str(stretch).split():
-            normalized[piece] += count
+    texts = iter(texts)
+    while part := list(itertools.islice(texts, _TEXTS)):  # all stretches at once would be as large as the corpus
+        for stretch, count in Counter(stretch for text in part for stretch in text.split(" ")).items():
+            for piece in tokenizer.normalizer.normalize_str(stretch).split():
+                normalized[piece] += count
     words = Counter()
     for piece, count in normalized.items():
         for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(piece):

@@ -9,7 +9,7 @@ from transformers import TrainingArguments
 from hfcls.data.prepare import Prepared
 from hfcls.data.repetition import count_repeated, repeated_line
 from hfcls.training.arguments import RecipeArguments
-from hfcls.training.prepared_once import prepared_once
+from hfcls.training.processes import prepared_once
 from hfcls.training.setup import Corpus
 
 logger = logging.getLogger(__name__)

@@ -24,6 +24,7 @@ MAY_CHANGE = re.compile(
     r"output_dir|resume_from_checkpoint|use_cpu|do_.*|debug|hub_.*|push_to_hub|trackio_.*|report_to|run_name|project|"
     r"floor|save_dtype|disable_tqdm|log_.*|logging_.*|skip_memory_metrics|torch_empty_cache_steps|"
     r"save_total_limit|save_on_each_node|local_rank|ddp_.*|per_device_eval_batch_size|eval_accumulation_steps|"
+    r"preprocessing_num_workers|"
     r"dataloader_(num_workers|pin_memory|persistent_workers|prefetch_factor|multiprocessing_context)"
 )
 # What `parse` leaves open until the rows are counted, "auto", and what a run was begun with tells by its number.

@@ -23,6 +23,7 @@ from hfcls.training.checkpoints import full_disk_said
 from hfcls.training.describe import describe_run, precision
 from hfcls.training.flags import check_fit
 from hfcls.training.non_finite import check_test_loss
+from hfcls.training.processes import lost_process_said
 from hfcls.training.progress import MtimeNotice
 from hfcls.training.rounding import check_rounding, measure_rounded
 from hfcls.training.setup import Setup, Tested
@@ -84,7 +85,7 @@ def run(
         output_folder.check_room(setup.model, training_args, arguments.optimizer)
     corpus = fingerprint.describe(setup.tables(), setup.target.names, setup.processor, setup.model)
     resume.begin(arguments, training_args, corpus)
-    with full_disk_said(output_dir):
+    with full_disk_said(output_dir), lost_process_said(training_args):
         results = {} if arguments.evaluate_only else _train(trainer, setup, arguments, training_args)
         tested, rounding = _test(setup, trainer, arguments)
         results |= tested.metrics

@@ -16,15 +16,20 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
     Rows are shuffled, sorted by length within chunks of `CHUNK` batches, cut into batches, and the batches shuffled.
     The rows left over when `len(lengths)` is not a multiple of `batch_size` are drawn before sorting and come last.
 
+    With `block_rows`, for rows on a disk, whole blocks of rows that follow each other are shuffled, and then the rows
+    of `WINDOW` blocks at a time, and their batches: as many blocks are read from at a time, and each once an epoch.
+
     Args:
         lengths: number of tokens of each row, (rows,).
         batch_size: rows read in one step by all processes together.
         seed: of the order.
         on_epoch: called with the number of each epoch that begins, for rows that change with it.
+        block_rows: see above; None shuffles everything.
         drop_last, fill_last: see `last_batch`.
     """
 
     CHUNK = 50
+    WINDOW = 64
 
     def __init__(
         self,
@@ -33,9 +38,11 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
         seed: int,
         on_epoch: Callable[[int], None] | None = None,
         *,
+        block_rows: int | None = None,
         drop_last: bool = False,
         fill_last: bool = False,
     ):
+        self.block_rows = block_rows
         self.lengths = np.asarray(lengths)
         self.batch_size = batch_size
         self.seed = seed
@@ -54,16 +61,32 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         random = np.random.default_rng([self.seed, self.epoch])
-        order = random.permutation(len(self.lengths))
+        order = self._shuffled(random)
         whole = len(order) - len(order) % self.batch_size
-        order, rest = order[:whole], order[whole:]
         chunk = self.CHUNK * self.batch_size
         for start in range(0, whole, chunk):
-            part = order[start : start + chunk]
-            order[start : start + chunk] = part[np.argsort(self.lengths[part], kind="stable")]
-        batches = order.reshape(-1, self.batch_size)
-        random.shuffle(batches)
-        yield from last_batch([*batches.ravel().tolist(), *rest.tolist()], self.batch_size, **self.last)
+            part = order[start : min(start + chunk, whole)]
+            part[:] = part[np.argsort(self.lengths[part], kind="stable")]
+        batches = order[:whole].reshape(-1, self.batch_size)
+        together = len(batches) if self.block_rows is None else self.WINDOW * self.block_rows // self.batch_size
+        for start in range(0, len(batches), max(1, together)):
+            random.shuffle(batches[start : start + max(1, together)])
+        for row in last_batch(order, self.batch_size, **self.last):
+            yield int(row)
+
+    def _shuffled(self, random: np.random.Generator) -> np.ndarray:
+        """All rows, (rows,)."""
+        rows = len(self.lengths)
+        if self.block_rows is None:
+            return random.permutation(rows)
+        blocks = random.permutation(-(-rows // self.block_rows))
+        order, filled = np.empty(rows, dtype=np.int64), 0
+        for start in range(0, len(blocks), self.WINDOW):
+            firsts = (blocks[start : start + self.WINDOW] * self.block_rows).tolist()
+            window = np.concatenate([np.arange(first, min(first + self.block_rows, rows)) for first in firsts])
+            order[filled : filled + len(window)] = random.permutation(window)
+            filled += len(window)
+        return order
 
 
 def last_batch(order: Sequence[int], batch_size: int, *, drop_last: bool, fill_last: bool) -> Sequence[int]:

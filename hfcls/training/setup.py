@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -58,11 +58,19 @@ class Corpus:
         return replace(self, notes=[*self.notes, note])
 
 
-def joined_texts(split: datasets.Dataset) -> list[str]:
+def iterate_texts(split: datasets.Dataset) -> Iterator[str]:
     """The texts of `split` as one string each: `text` and, where there is one, `text_pair` on the next line."""
-    if "text_pair" not in split.column_names:
-        return list(split["text"])
-    return [f"{text}\n{pair}" if pair else text for text, pair in zip(split["text"], split["text_pair"], strict=True)]
+    paired = "text_pair" in split.column_names
+    for rows in split.select_columns(["text", "text_pair"] if paired else ["text"]).iter(1000):
+        if paired:
+            yield from (f"{a}\n{b}" if b else a for a, b in zip(rows["text"], rows["text_pair"], strict=True))
+        else:
+            yield from rows["text"]
+
+
+def joined_texts(split: datasets.Dataset) -> list[str]:
+    """All of `iterate_texts`."""
+    return list(iterate_texts(split))
 
 
 def align_labels(corpus: Corpus, model: PreTrainedModel) -> Corpus:

@@ -60,7 +60,7 @@ class ClassifierTrainer(transformers.Trainer):
             self.args.eval_on_start = False  # was done at the start, and would count towards early stopping again
         buckets = getattr(self.data_collator, "buckets", ())
         if buckets:
-            order, batch_size = list(self._get_train_sampler()), self.args.train_batch_size
+            order, batch_size = np.fromiter(self._get_train_sampler(), np.int64), self.args.train_batch_size
             logger.info(describe_padding(self.train_dataset.lengths, order, batch_size, buckets))
         with checkpoints.unreadable_said(resume_from_checkpoint):
             output = super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
@@ -141,7 +141,8 @@ class ClassifierTrainer(transformers.Trainer):
         lengths = getattr(train_dataset, "lengths", np.zeros(len(train_dataset)))
         # accelerate itself does not tell the dataset with several processes, nor after a resume inside an epoch.
         on_epoch = getattr(train_dataset, "set_epoch", None)
-        return LengthGroupedSampler(lengths, rows_at_once, seed, on_epoch, **last)
+        blocks = getattr(train_dataset, "block_rows", None)
+        return LengthGroupedSampler(lengths, rows_at_once, seed, on_epoch, block_rows=blocks, **last)
 
     def use_full_precision(self) -> None:
         """Evaluates and predicts in the precision of the weights from here on, without autocast: as the saved model

@@ -6,7 +6,8 @@ import torch
 from hfcls.metrics.one_label import OneLabel
 from hfcls.models.truncation import Truncation
 from hfcls.text.collator import PaddingCollator
-from hfcls.text.rows import TokenRows, auto_max_length, batches_of_like_length, token_lengths, tokenize
+from hfcls.text.rows import TokenRows, auto_max_length, batches_of_like_length, tokenize
+from hfcls.text.token_storage import token_lengths
 from hfcls.text.tokenization import train_tokenizer, train_wordpiece_tokenizer
 
 TEXTS = ["股市今天上涨", "a short one", "足球 比赛 今晚 开始 直播", "", "房价下跌了吗?", "新手机明天发布,价格公布"]
@@ -66,6 +67,25 @@ def test_rows_of_a_selection_and_of_several_arrow_chunks(split, tokenizer):
         tokenizer(TEXTS[i])["input_ids"] for i in (0, 2, 5)
     ]
     assert rows.labels.tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("keep", ["head", "tail", "head_tail"])
+def test_rows_on_the_disk_are_those_in_memory(split, tokenizer, keep, tmp_path):
+    several = datasets.concatenate_datasets([split.select([5, 2]), split.select([0, 1, 3, 4])])
+    several = several.add_column("pair_start", [3, 99, 2, 99, 99, 99])
+    several.save_to_disk(tmp_path)  # and mapped from there, in chunks
+    several = datasets.load_from_disk(tmp_path)
+    truncation, options = Truncation.of(keep, 6, tokenizer), {"target": OneLabel(["a", "b"]), "token_types": True}
+    memory, disk = (TokenRows(several, truncation, **options, on_disk=on_disk) for on_disk in (False, True))
+    order = [4, 0, 5, 1, 3, 2]
+    for expected, row in zip(memory.__getitems__(order), disk.__getitems__(order), strict=True):
+        assert {k: np.asarray(v).tolist() for k, v in row.items()} == {
+            k: np.asarray(v).tolist() for k, v in expected.items()
+        }
+    assert (memory.block_rows, disk.block_rows) == (None, 4096)
+    assert not any(values.flags.owndata for values in disk.storage.values)
+    counts = np.bincount(np.concatenate([row["input_ids"] for row in memory]), minlength=len(tokenizer))
+    assert disk.count_tokens(len(tokenizer)).tolist() == counts.tolist()
 
 
 def test_auto_max_length_is_mean_plus_two_standard_deviations():

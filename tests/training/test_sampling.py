@@ -38,6 +38,21 @@ def test_batches_hold_similar_lengths_and_come_in_random_order(lengths):
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
 
 
+def test_rows_on_a_disk_are_shuffled_in_blocks(monkeypatch):
+    monkeypatch.setattr(LengthGroupedSampler, "WINDOW", 4)
+    lengths = np.random.default_rng(0).integers(3, 60, 10_003)
+    sampler = LengthGroupedSampler(lengths, 16, 7, block_rows=100)
+    order = np.array(list(sampler))
+    assert sorted(order) == list(range(10_003))
+    assert list(sampler) == order.tolist()  # from seed and epoch alone
+    sampler.set_epoch(1)
+    assert list(sampler) != order.tolist()
+    blocks = [len(set((order[start : start + 400] // 100).tolist())) for start in range(0, 10_000, 400)]
+    assert max(blocks) <= 12  # those of a window, and of the two that its batches are cut between
+    neighbours = np.abs(np.diff(order))
+    assert np.median(neighbours) > 20  # rows, but within a window they are well mixed
+
+
 def test_left_over_rows_are_drawn_before_sorting_and_come_last(lengths):
     """1003 rows are 62 batches of 16 and 11 rows, of any length and in every epoch other ones."""
     rest = [order(lengths, epoch=epoch)[62 * 16 :] for epoch in range(200)]

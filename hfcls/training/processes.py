@@ -1,17 +1,24 @@
-"""What takes long and is kept in the cache of `datasets`: one process of a machine does it, the others wait for it."""
+"""Several processes of one run: what one prepares for all, and what is said when one is gone."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import datasets
+import torch
 from transformers import TrainingArguments
+
+from hfcls.errors import GO_ON, InputError
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+# What gloo says (read in torch 2.13), as a RuntimeError without a type of its own, when the other end is gone.
+_GONE = re.compile(r"(closed|reset) by peer|broken pipe|timed out waiting|\bgloo\b.*(timeout|connect)", re.IGNORECASE)
 
 
 @contextmanager
@@ -43,3 +50,20 @@ def prepared_once(training_args: TrainingArguments, what: str) -> Iterator[None]
         except BlockingIOError:
             fcntl.flock(file, fcntl.LOCK_SH)  # with all others that waited
         yield
+
+
+@contextmanager
+def lost_process_said(training_args: TrainingArguments) -> Iterator[None]:
+    """Turns what torch raises where another process of the run has ended, or its machine, into one line.
+
+    Raises:
+        InputError: one has.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        of_torch = isinstance(error, torch.distributed.DistError)
+        if training_args.world_size == 1 or not (of_torch or _GONE.search(str(error))):
+            raise
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"another process of this run is gone ({reason}): {GO_ON}") from error

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch.distributed
 
-from hfcls.training.prepared_once import prepared_once
+from hfcls.training.processes import prepared_once
 
 SECONDS = 3  # after which a collective gives up
 PREPARING = 5
