@@ -9,7 +9,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .table_files import cell_text, text_cell
@@ -141,23 +141,26 @@ def _is_hot(cell, name: str, where: str) -> bool:
     return _HOT[text]
 
 
-def label_names(rows: list[dict], path: str, column: str) -> list[str]:
-    """The classes of `rows`, each with `line` and `labels`, sorted: numbers by size, names by code points.
+def label_names(labels: Sequence[Sequence[str]], line_of: Callable[[int], int], path: str, column: str) -> list[str]:
+    """The classes of rows with these `labels`, sorted: numbers by size, names by code points.
+
+    Args:
+        line_of: from the number of a row to its line, for messages.
 
     Raises:
         ValueError: the column holds no classes.
     """
-    names = {label for row in rows for label in row["labels"]}
+    names = {label for row in labels for label in row}
     numbers = {name: _number(name) for name in names}
     if len(names) > 1 and None not in numbers.values() and any(not n.is_integer() for n in numbers.values()):
-        row = next(row for row in rows if any(not numbers[label].is_integer() for label in row["labels"]))
+        row = next(row for row, found in enumerate(labels) if any(not numbers[label].is_integer() for label in found))
         raise ValueError(
-            f"{path}:{row['line']}: column {column!r} holds fractions ({row['labels'][0][:20]}), not classes; name "
+            f"{path}:{line_of(row)}: column {column!r} holds fractions ({labels[row][0][:20]}), not classes; name "
             "the column of the classes, or cut the numbers into ranges"
         )
     if len(names) > _MAX_LABELS:
         raise ValueError(
-            f"{path}:1: column {column!r} has {len(names):,} different values in {len(rows):,} rows, at most "
+            f"{path}:1: column {column!r} has {len(names):,} different values in {len(labels):,} rows, at most "
             f"{_MAX_LABELS:,} are classes; name the column of the classes"
         )
     if len(names) < 2:

@@ -112,26 +112,22 @@ def complete_splits(splits: datasets.DatasetDict, path: str) -> tuple[datasets.D
     if missing:
         notes.append(f"{file}: no split {' nor '.join(missing)}: a tenth of train is drawn for each, class by class")
         try:
-            drawn = draw(_rows_to_draw(found["train"]), ["train", *missing], SEED, path, notes.append)
+            labels, groups = _to_draw(found["train"])
+            drawn = draw(labels, ["train", *missing], SEED, path, notes.append, groups)
         except ValueError as error:
             raise InputError(str(error)) from error
         train = found["train"]
-        found |= {split: train.select([row["number"] for row in rows]) for split, rows in drawn.items()}
+        found |= {split: train.select(rows) for split, rows in drawn.items()}
     return datasets.DatasetDict({split: found[split] for split in [*SPLITS, UNLABELLED] if split in found}), notes
 
 
-def _rows_to_draw(train: datasets.Dataset) -> list[dict]:
-    """The rows as `draw` takes them: names of labels, and groups where there are any."""
+def _to_draw(train: datasets.Dataset) -> tuple[list[list[str]], list[str] | None]:
+    """The names of the labels of each row, and its group if there are any, as `draw` takes them."""
     feature = train.features["label"]
     several = isinstance(feature, datasets.List)
     names = (feature.feature if several else feature).names
-    rows = [
-        {"number": number, "labels": [names[i] for i in (label if several else [label])]}
-        for number, label in enumerate(train["label"])
-    ]
-    if "group" in train.column_names:
-        rows = [row | {"group": str(group)} for row, group in zip(rows, train["group"], strict=True)]
-    return rows
+    labels = [[names[i] for i in (label if several else [label])] for label in train["label"]]
+    return labels, [str(group) for group in train["group"]] if "group" in train.column_names else None
 
 
 def _check_columns(rows: datasets.Dataset, split: str, path: str) -> None:

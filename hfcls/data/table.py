@@ -1,7 +1,7 @@
 """Your own table: texts and labels in a CSV, TSV, JSON, Parquet or Excel file, or in files of their own a split.
 
 This file needs `datasets`, and beside it `builder.py`, `drawn_splits.py`, `encodings.py`, `files.py`, `labels.py`,
-`split_files.py`, `table_files.py` and `table_rows.py`.
+`split_files.py`, `stored_rows.py`, `table_files.py` and `table_rows.py`.
 """
 
 import os
@@ -10,19 +10,21 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from . import arrow_files, drawn_splits, excel_files, labels, split_files, table_files, table_rows
+from . import arrow_files, drawn_splits, excel_files, labels, split_files, stored_rows, table_files, table_rows
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .drawn_splits import draw
 from .encodings import check_name
 from .files import digest
 from .labels import label_names, near_equal
 from .split_files import SPLITS, find_files
+from .stored_rows import StoredRows
 from .table_rows import UNLABELLED, TableColumns, read_splits
 
 __all__ = ["Table", "TableConfig"]
 
 _CODE = [
-    module.__file__ for module in (arrow_files, drawn_splits, excel_files, labels, split_files, table_files, table_rows)
+    module.__file__
+    for module in (arrow_files, drawn_splits, excel_files, labels, split_files, stored_rows, table_files, table_rows)
 ]
 
 _Note = Callable[[str], None]
@@ -50,7 +52,7 @@ class TableConfig(CorpusConfig):
     label_separator: str = ","
     seed: int = 42
     encoding: str | None = None
-    splits: dict[str, list[dict]] = field(init=False, repr=False)
+    splits: dict[str, StoredRows] = field(init=False, repr=False)
     labels: list[str] = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -69,12 +71,15 @@ class TableConfig(CorpusConfig):
             self.encoding,
         )
         rows, train = read_splits(files, columns, note), files["train"][0]
-        self.labels = label_names(rows["train"], train, self.label_column)
+        labels = rows["train"].labels
+        self.labels = label_names(labels, lambda row: rows["train"].column("line")[row], train, self.label_column)
         for group in near_equal(self.labels):
             note(f"{train}: the labels {', '.join(map(repr, group))} are a class each, though nearly equal")
         missing = [split for split in SPLITS if split not in rows]
         if missing:
-            rows |= draw(rows["train"], ["train", *missing], self.seed, train, note)
+            groups = None if self.group_column is None else rows["train"].column("group")
+            drawn = draw(labels, ["train", *missing], self.seed, train, note, groups)
+            rows |= {split: rows["train"].select(numbers) for split, numbers in drawn.items()}
         self.splits = {split: rows[split] for split in [*SPLITS, UNLABELLED] if split in rows}
         contents = ((f"{split} {place}", digest(path)) for split in files for place, path in enumerate(files[split]))
         self.fingerprint = fingerprint([__file__, *_CODE], contents)
@@ -120,7 +125,7 @@ class Table(CorpusBuilder):
     def read(self, note: _Note) -> Reading:
         return Reading({split: {"rows": rows} for split, rows in self.config.splits.items()})
 
-    def _generate_examples(self, rows: list[dict]):
+    def _generate_examples(self, rows: StoredRows):
         for number, row in enumerate(rows):
             label = row["labels"] if self.config.multi_label else next(iter(row["labels"]), -1)
             yield number, {name: label if name == "label" else row[name] for name in self.info.features}

@@ -1,21 +1,24 @@
 """The rows of a table's splits: texts and labels, and which of them are left out.
 
-This file needs `files.py`, `labels.py` and `table_files.py` beside it.
+This file needs `files.py`, `labels.py`, `stored_rows.py` and `table_files.py` beside it.
 """
 
 import difflib
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from .files import offenders
 from .labels import LabelCells, find_column, label_cells
-from .table_files import cell_text, read_records, text_cell
+from .stored_rows import StoredRows, store
+from .table_files import cell_text, open_records, read_records, text_cell
 
 __all__ = ["UNLABELLED", "Piece", "TableColumns", "has_label_column", "read_pieces", "read_splits"]
 
 UNLABELLED = "unlabelled"
 _NO_CLASS = "-1"  # what data sets write where labels are kept secret
 _IDS = ("id", "idx")
+_SMALL = 32 * 2**20  # bytes of a file whose rows are in memory while they are read
 
 _Note = Callable[[str], None]
 
@@ -41,11 +44,40 @@ class TableColumns:
 
 @dataclass(frozen=True)
 class Piece:
-    """A file of a split: its columns, and the line and the cells of every row."""
+    """A file of a split: its columns, and the line and the cells of every row, as often as they are gone through."""
 
     path: str
     columns: list[str]
-    records: list[tuple[int, dict]]
+    records: Iterable[tuple[int, dict]]
+
+
+@dataclass(frozen=True)
+class _ReadAnew:
+    """The records of a large file, of which few are in memory at a time."""
+
+    path: str
+    encoding: str | None
+
+    def __iter__(self) -> Iterator[tuple[int, dict]]:
+        with open(self.path, "rb") as file:
+            yield from open_records(file, self.path, lambda line: None, encoding=self.encoding)[1]
+
+    def columns(self, note: _Note) -> list[str]:
+        with open(self.path, "rb") as file:
+            columns, records = open_records(file, self.path, note, encoding=self.encoding)
+            return columns or list(dict.fromkeys(name for _, record in records for name in record))
+
+
+def _open_pieces(paths: list[str], note: _Note, encoding: str | None) -> list[Piece]:
+    """As `read_pieces`, but that a large file is read as its rows are taken."""
+    pieces = []
+    for path in paths:
+        if os.path.isfile(path) and os.path.getsize(path) > _SMALL:
+            records = _ReadAnew(path, encoding)
+            pieces.append(Piece(path, records.columns(note), records))
+        else:
+            pieces += read_pieces([path], note, encoding=encoding)
+    return pieces
 
 
 def read_pieces(paths: list[str], note: _Note, *, encoding: str | None, errors: str = "strict") -> list[Piece]:
@@ -57,7 +89,7 @@ def read_pieces(paths: list[str], note: _Note, *, encoding: str | None, errors: 
     return [Piece(path, *read_records(path, note, encoding=encoding, errors=errors)) for path in paths]
 
 
-def read_splits(files: dict[str, list[str]], columns: TableColumns, note: _Note) -> dict[str, list[dict]]:
+def read_splits(files: dict[str, list[str]], columns: TableColumns, note: _Note) -> dict[str, StoredRows]:
     """Of each split its rows with `line`, `text`, `labels` (a list) and, where wanted, `text_pair` and `group`.
 
     A test split without any label comes as `UNLABELLED`, then all rows have an `id`.
@@ -65,15 +97,15 @@ def read_splits(files: dict[str, list[str]], columns: TableColumns, note: _Note)
     Raises:
         ValueError: one line with file and line: a column is missing, a cell cannot be read, a label is unknown.
     """
-    splits = {split: read_pieces(paths, note, encoding=columns.encoding) for split, paths in files.items()}
+    splits = {split: _open_pieces(paths, note, columns.encoding) for split, paths in files.items()}
     train = splits["train"]
     cells = label_cells(columns.label, train[0].columns, columns.separator, train[0].path)
     cells = cells.with_places((record for piece in train for record in piece.records), train[0].path, note)
     rows = {"train": _labelled(train, cells, columns, None, note)}
-    known = {label for row in rows["train"] for label in row["labels"]}
+    known = {label for names in rows["train"].labels for label in names}
     for split, pieces in splits.items():
         if split == "test" and not _has_labels(pieces, cells, known):
-            rows[UNLABELLED] = _unlabelled(pieces, columns)
+            rows[UNLABELLED] = store(_unlabelled(pieces, columns))
             how = "by numbers of classes" if columns.separator is None else "by lists of names"
             note(f"{pieces[0].path}: no labels: predicted in submission.csv, {how}; test is drawn")
         elif split != "train":
@@ -98,45 +130,49 @@ def _has_labels(pieces: list[Piece], cells: LabelCells, known: set[str]) -> bool
 
 def _labelled(
     pieces: list[Piece], cells: LabelCells, columns: TableColumns, known: set[str] | None, note: _Note
-) -> list[dict]:
+) -> StoredRows:
     """The rows that have a text and a label; `known` are the labels of the training rows, None for those themselves."""
-    rows = []
-    for piece in pieces:
-        for column in cells.columns:
-            find_column(column, piece.columns, "label", piece.path)
-        without_text, without_label = [], []
-        for row, record in _texts(piece, columns):
-            where = f"{piece.path}:{row['line']}"
-            row["labels"] = cells.read(record, where)
-            if known is not None and _NO_CLASS not in known:
-                row["labels"] = [label for label in row["labels"] if label != _NO_CLASS]
-            for label in row["labels"]:
-                if known is not None and label not in known:
-                    raise ValueError(
-                        f"{where}: label {label[:40]!r} is not in the training file; correct it, or add some there"
-                    )
-            if not row["text"]:
-                without_text.append(row["line"])
-            elif not row["labels"] and columns.separator is None:
-                without_label.append(row["line"])
-            else:
-                rows.append(row)
-        for lines, what in ((without_text, "text"), (without_label, "label")):
-            if lines:
-                note(f"{piece.path}: {len(lines)} rows without a {what} (lines {offenders(lines)}): left out")
-    if not rows:
+    rows = store(row for piece in pieces for row in _labelled_rows(piece, cells, columns, known, note))
+    if not len(rows):
         path = pieces[0].path
         raise ValueError(f"{path}:1: no rows with a text and a label; check {columns.text!r} and {columns.label!r}")
     return rows
 
 
-def _unlabelled(pieces: list[Piece], columns: TableColumns) -> list[dict]:
-    rows = []
+def _labelled_rows(
+    piece: Piece, cells: LabelCells, columns: TableColumns, known: set[str] | None, note: _Note
+) -> Iterator[dict]:
+    for column in cells.columns:
+        find_column(column, piece.columns, "label", piece.path)
+    without_text, without_label = [], []
+    for row, record in _texts(piece, columns):
+        where = f"{piece.path}:{row['line']}"
+        row["labels"] = cells.read(record, where)
+        if known is not None and _NO_CLASS not in known:
+            row["labels"] = [label for label in row["labels"] if label != _NO_CLASS]
+        for label in row["labels"]:
+            if known is not None and label not in known:
+                raise ValueError(
+                    f"{where}: label {label[:40]!r} is not in the training file; correct it, or add some there"
+                )
+        if not row["text"]:
+            without_text.append(row["line"])
+        elif not row["labels"] and columns.separator is None:
+            without_label.append(row["line"])
+        else:
+            yield row
+    for lines, what in ((without_text, "text"), (without_label, "label")):
+        if lines:
+            note(f"{piece.path}: {len(lines)} rows without a {what} (lines {offenders(lines)}): left out")
+
+
+def _unlabelled(pieces: list[Piece], columns: TableColumns) -> Iterator[dict]:
+    number = 0
     for piece in pieces:
         named = next((name for name in _IDS if name in piece.columns), None)
         for row, record in _texts(piece, columns):
-            rows.append(row | {"labels": [], "id": str(len(rows)) if named is None else cell_text(record.get(named))})
-    return rows
+            yield row | {"labels": [], "id": str(number) if named is None else cell_text(record.get(named))}
+            number += 1
 
 
 def _texts(piece: Piece, columns: TableColumns) -> Iterable[tuple[dict, dict]]:

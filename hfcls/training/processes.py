@@ -65,5 +65,5 @@ def lost_process_said(training_args: TrainingArguments) -> Iterator[None]:
         of_torch = isinstance(error, torch.distributed.DistError)
         if training_args.world_size == 1 or not (of_torch or _GONE.search(str(error))):
             raise
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"another process of this run is gone ({reason}): {GO_ON}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"another process of this run is gone: {GO_ON} ({reason})") from error
