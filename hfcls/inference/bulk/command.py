@@ -20,7 +20,9 @@ def add_bulk_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cpus_per_worker", type=int, default=1, help="that a worker computes with [1]")
     group.add_argument("--gpus_per_worker", type=float, default=0, help="of a worker of ray [0]")
     group.add_argument("--address", help="of a cluster of ray or spark [one in this process]")
-    group.add_argument("--max_bad_rows", type=int, default=0, help="rows that cannot be read and are left out [0]")
+    group.add_argument(
+        "--max_bad_rows", type=int, default=0, help="that cannot be read and are left out, in all files [0]"
+    )
 
 
 def predict_in_bulk(options: argparse.Namespace) -> int:
@@ -51,10 +53,13 @@ def _classify_missing(options: argparse.Namespace, job, fragments: list, workers
     from hfcls.inference.bulk.storage import exists
 
     begin(job, options.output)
-    missing = [one for one in fragments if not exists(one.output)]
+    answered = {one: exists(one.output) for one in fragments}
+    missing = [one for one in fragments if not answered[one]]
     if len(missing) < len(fragments):
         print_lines(f"{len(fragments) - len(missing):,} of {len(fragments):,} files have answers", file=sys.stderr)
-    rows, bad_rows, failed = 0, 0, []
+    # Also those that earlier commands left out.
+    rows, bad_rows, failed = 0, sum(one.count_bad_rows() for one in fragments if answered[one]), []
+    _check_bad_rows(bad_rows, options)
     with tqdm(total=len(missing), unit="file", disable=None) as bar:
         for done in _classify(options, job, missing, workers):
             rows, bad_rows = rows + done.rows, bad_rows + done.bad_rows
@@ -63,16 +68,21 @@ def _classify_missing(options: argparse.Namespace, job, fragments: list, workers
                 print_lines(note, file=sys.stderr)
             bar.update()
             bar.set_postfix_str(f"{rows:,} rows")
-            if bad_rows > options.max_bad_rows:
-                raise InputError(
-                    f"{bad_rows:,} rows cannot be read, more than --max_bad_rows: mend those in *.bad.jsonl"
-                )
+            _check_bad_rows(bad_rows, options)
     if failed:
         more = f" (and {len(failed) - 1:,} more files)" if len(failed) > 1 else ""
         raise InputError(f"{failed[0]}{more}; all others have answers, the same command does what is missing")
     left_out = f", {bad_rows:,} bad rows in *.bad.jsonl" if bad_rows else ""
     print_lines(f"{options.output}: {rows:,} rows of {len(missing):,} files{left_out}")
     return 0
+
+
+def _check_bad_rows(bad_rows: int, options: argparse.Namespace) -> None:
+    if bad_rows > options.max_bad_rows:
+        raise InputError(
+            f"{options.output}: {bad_rows:,} rows cannot be read, more than --max_bad_rows {options.max_bad_rows}: "
+            "mend those in *.bad.jsonl there"
+        )
 
 
 def _job(options: argparse.Namespace):

@@ -19,6 +19,18 @@ class Fragment:
     input: str
     output: str
 
+    @property
+    def bad(self) -> str:
+        """The file of its rows that cannot be read, if there are any."""
+        return f"{self.output.removesuffix('.parquet')}.bad.jsonl"
+
+    def count_bad_rows(self) -> int:
+        """How many rows were left out when it was classified."""
+        if not exists(self.bad):
+            return 0
+        with local_copy(self.bad) as copy, open(copy, "rb") as file:
+            return sum(1 for _ in file)
+
 
 @dataclass(frozen=True)
 class Job:

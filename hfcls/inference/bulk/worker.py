@@ -122,8 +122,7 @@ class FragmentClassifier:
         return truncated
 
     def _write_bad(self, fragment: Fragment, path: str, bad: list[tuple[int, str]]) -> None:
-        name = f"{fragment.output.removesuffix('.parquet')}.bad.jsonl"
-        with written_whole(name) as part, open(part, "w", encoding="utf-8") as file:
+        with written_whole(fragment.bad) as part, open(part, "w", encoding="utf-8") as file:
             for line, reason in bad:
                 reason = reason.replace(path, fragment.input)
                 json.dump({"file": fragment.input, "line": line, "reason": reason}, file, ensure_ascii=False)

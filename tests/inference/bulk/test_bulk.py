@@ -113,6 +113,11 @@ def test_bad_rows_are_told_and_kept_apart(tmp_path, capsys):
     assert pandas.read_parquet(tmp_path / "out" / "a.jsonl.parquet")["text"].tolist() == ["股市", "球队"]
     (bad,) = (tmp_path / "out" / "a.jsonl.bad.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(bad)["line"] == 2 and json.loads(bad)["file"].endswith("a.jsonl")
+    (tmp_path / "in" / "b.jsonl").write_text(text, encoding="utf-8")
+    predict(MODEL, *flags, "--max_bad_rows", 1, code=2)  # of the whole job: one is of the command before
+    assert "2 rows cannot be read, more than --max_bad_rows 1" in capsys.readouterr().err
+    predict(MODEL, *flags, "--max_bad_rows", 2)
+    assert "2 bad rows in *.bad.jsonl" in capsys.readouterr().out
 
 
 def test_a_torn_file_is_named_and_the_others_are_done(files, tmp_path, capsys):

@@ -1,0 +1,105 @@
+"""Training on a corpus that is larger than memory: its peak memory, and its rows a second beside those of few rows.
+
+    python tests/benchmarks/large_corpus.py --rows 5000000
+    python tests/benchmarks/large_corpus.py --rows 5000000 --folder DIR    # generated once, and prepared once
+
+Texts of thirty words are generated as Parquet, and TextCNN is trained on them for 200 steps; then on 50,000 of them. Of
+memory there are two numbers: what the process has for itself (anonymous), and all that is mapped into it, of which the
+system takes back what lies in files when it needs room.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow
+import pyarrow.parquet
+
+ROOT = Path(__file__).parents[2]
+WORDS, LENGTH, PART = 20_000, 30, 100_000
+FLAGS = (
+    "recipes/text_classification.py --architecture text_cnn --tokens word --num_train_epochs 1 --max_steps 200 "
+    "--per_device_train_batch_size 64 --use_cpu True --bf16 False --floor no --report_to none --logging_steps 100"
+).split()
+
+
+def write_corpus(folder: Path, rows: int) -> None:
+    """train-*.parquet of so many rows, and 2,000 rows of validation and test each; words as frequent as Zipf has it."""
+    vocabulary = np.array([f"w{number}" for number in range(WORDS)], dtype=object)
+    share = 1 / np.arange(1, WORDS + 1)
+    edges = np.cumsum(share / share.sum())
+    parts = [("validation", 2_000), ("test", 2_000)]
+    parts += [(f"train-{n:05}", min(PART, rows - n * PART)) for n in range(-(-rows // PART))]
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, (name, count) in enumerate(parts):
+        random = np.random.default_rng(seed)
+        labels = random.integers(0, 10, count)
+        words = np.searchsorted(edges, random.random((count, LENGTH))).clip(max=WORDS - 1)
+        words[:, 0] = labels  # that can be learned
+        texts = [" ".join(row) for row in vocabulary[words]]
+        table = pyarrow.table({"text": texts, "label": [f"c{label}" for label in labels]})
+        pyarrow.parquet.write_table(table, folder / f"{name}.parquet")
+
+
+class Peak(threading.Thread):
+    """The most memory in MB that a process has had: of its own, and in all."""
+
+    def __init__(self, process: psutil.Process):
+        super().__init__(daemon=True)
+        self.process, self.anonymous, self.resident = process, 0.0, 0.0
+
+    def run(self) -> None:
+        while True:
+            try:
+                memory = self.process.memory_info()
+            except psutil.NoSuchProcess:
+                return
+            self.anonymous = max(self.anonymous, (memory.rss - memory.shared) / 1e6)
+            self.resident = max(self.resident, memory.rss / 1e6)
+            time.sleep(0.2)
+
+
+def train(folder: Path, output: Path, *more: str) -> tuple[dict, Peak, float]:
+    """The results of a run, its memory, and the seconds that it took in all."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, *FLAGS, "--data_dir", str(folder), "--output_dir", str(output), *more]
+    began = time.monotonic()
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
+        peak = Peak(psutil.Process(process.pid))
+        peak.start()
+    if process.returncode:
+        sys.exit(f"exit code {process.returncode}")
+    return json.loads((output / "all_results.json").read_text()), peak, time.monotonic() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--rows_in_memory", type=int, default=1_000_000)
+    parser.add_argument("--folder", type=Path, help="of the corpus; one that is removed if absent")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="large-") as temporary:
+        folder = options.folder or Path(temporary)
+        limit = ("--rows_in_memory", str(options.rows_in_memory))
+        print("| rows | s in all | training rows/s | MB of its own | MB in all | accuracy |")
+        print("|---:|---:|---:|---:|---:|---:|")
+        for number, rows in enumerate((options.rows, 50_000, options.rows, 50_000)):  # the second time from the cache
+            corpus = folder / f"{rows}"
+            if not corpus.is_dir():
+                write_corpus(corpus, rows)
+            results, peak, seconds = train(corpus, Path(temporary) / f"run-{number}", *limit)
+            speed, accuracy = results["train_samples_per_second"], results["test_accuracy"]
+            memory = f"{peak.anonymous:,.0f} | {peak.resident:,.0f}"
+            print(f"| {rows:,} | {seconds:.0f} | {speed:,.0f} | {memory} | {accuracy:.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
