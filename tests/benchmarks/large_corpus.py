@@ -2,6 +2,7 @@
 
     python tests/benchmarks/large_corpus.py --rows 5000000
     python tests/benchmarks/large_corpus.py --rows 5000000 --folder DIR    # generated once, and prepared once
+    python tests/benchmarks/large_corpus.py --rows 5000000 --reading       # minutes: batches alone, of random tokens
 
 Texts of thirty words are generated as Parquet, and TextCNN is trained on them for 200 steps; then on 50,000 of them. Of
 memory there are two numbers: what the process has for itself (anonymous), and all that is mapped into it, of which the
@@ -80,13 +81,55 @@ def train(folder: Path, output: Path, *more: str) -> tuple[dict, Peak, float]:
     return json.loads((output / "all_results.json").read_text()), peak, time.monotonic() - began
 
 
+def read_batches(folder: Path, rows: int, rows_in_memory: int) -> None:
+    """Prints what batches of 64 rows of `LENGTH` random tokens cost, as a training run reads them, in CPU time."""
+    import datasets
+
+    from hfcls.metrics.one_label import OneLabel
+    from hfcls.models.truncation import Truncation
+    from hfcls.text.collator import PaddingCollator
+    from hfcls.text.rows import TokenRows
+    from hfcls.training.sampling import LengthGroupedSampler
+
+    random, file = np.random.default_rng(0), folder / f"{rows}.arrow"
+    offsets = pyarrow.array(np.arange(0, 1001 * LENGTH, LENGTH), pyarrow.int32())
+    with pyarrow.OSFile(str(file), "wb") as sink:
+        schema = pyarrow.schema({"input_ids": pyarrow.list_(pyarrow.int32()), "label": pyarrow.int64()})
+        with pyarrow.ipc.new_stream(sink, schema) as writer:
+            for _ in range(rows // 1000):
+                tokens = pyarrow.array(random.integers(0, WORDS, 1000 * LENGTH, dtype=np.int32))
+                labels = pyarrow.array(random.integers(0, 10, 1000))
+                writer.write_batch(
+                    pyarrow.record_batch([pyarrow.ListArray.from_arrays(offsets, tokens), labels], schema)
+                )
+    names = datasets.ClassLabel(names=[str(n) for n in range(10)])
+    split = datasets.Dataset.from_file(str(file)).cast_column("label", names)
+    target = OneLabel(names.names)
+    token_rows = TokenRows(split, Truncation("head", LENGTH, 0, 0), target=target, on_disk=rows > rows_in_memory)
+    sampler = iter(LengthGroupedSampler(token_rows.lengths, 64, 0, block_rows=token_rows.block_rows))
+    collator, batches = PaddingCollator(0), 1000 if rows > 64_000 else rows // 64 - 1
+    next(sampler)  # the order of all rows is drawn now
+    began = time.process_time()
+    for _ in range(batches):
+        collator(token_rows.__getitems__([next(sampler) for _ in range(64)]))
+    microseconds = (time.process_time() - began) / batches * 1e6
+    memory = psutil.Process().memory_info()
+    own, resident = (memory.rss - memory.shared) / 1e6, memory.rss / 1e6
+    print(f"| {rows:,} | {microseconds:.0f} µs of CPU a batch | {own:,.0f} MB | {resident:,.0f} MB |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--rows_in_memory", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, help="of the corpus; one that is removed if absent")
+    parser.add_argument("--reading", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="large-") as temporary:
+        if options.reading:
+            for rows in (50_000, options.rows, 50_000, options.rows):
+                read_batches(Path(temporary), rows, options.rows_in_memory)
+            return
         folder = options.folder or Path(temporary)
         limit = ("--rows_in_memory", str(options.rows_in_memory))
         print("| rows | s in all | training rows/s | MB of its own | MB in all | accuracy |")

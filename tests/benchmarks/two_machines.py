@@ -30,8 +30,11 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_OFFLINE": "1",
 }
+# Otherwise torchrun (read in 2.13) lets restarted processes find the addresses of those before them, and they wait for
+# each other in vain.
+ANEW = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 RECIPE = (
-    "recipes/text_classification.py --architecture text_cnn --embedding_dim 8 --tokens word --num_train_epochs 12 "
+    "recipes/text_classification.py --architecture text_cnn --embedding_dim 8 --tokens word --num_train_epochs 4 "
     "--per_device_train_batch_size 4 --use_cpu True --bf16 False --floor no --logging_steps 10 "
     "--resume_from_checkpoint auto"
 ).split()
@@ -64,7 +67,7 @@ def start(words: list[str], port: int, restarts: int = 0) -> list[psutil.Popen]:
         first = "true" if address.startswith(f"{local}:") else "false"  # which torchrun makes out by names of hosts
         flags += f" --rdzv_backend c10d --rdzv_endpoint {address} --rdzv_conf is_host={first}"
         command = ["ip", "netns", "exec", name, sys.executable, "-m", "torch.distributed.run", *flags.split(), *words]
-        environment = {**os.environ, **ENVIRONMENT, "GLOO_SOCKET_IFNAME": "veth0"}
+        environment = {**os.environ, **ENVIRONMENT, "GLOO_SOCKET_IFNAME": "veth0", **ANEW}
         launchers.append(psutil.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True))
     return launchers
 
@@ -113,8 +116,6 @@ def recipe(folder: Path, name: str) -> list[str]:
 
 
 def kill_a_process(folder: Path) -> None:
-    rows = [f"{'ab'[row % 2] * 2} {'pqrst'[row % 5] * 2} {row % 7},{'ab'[row % 2]}" for row in range(400)]
-    (folder / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
     launchers = start(recipe(folder, "killed"), 29512)
     began = kill_one(launchers, folder / "killed")
     said = finish(launchers)
@@ -124,6 +125,9 @@ def kill_a_process(folder: Path) -> None:
         for line in text.splitlines():
             if "error: " in line or "Traceback" in line:
                 print(f"  {name}: {line}")
+
+
+def restart(folder: Path) -> None:
     launchers = start(recipe(folder, "restarted"), 29513, restarts=1)
     kill_one(launchers, folder / "restarted")
     said = finish(launchers)
@@ -138,13 +142,15 @@ def kill_a_process(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("compare", "kill"))
+    scenes = {"compare": compare_to_one_process, "kill": kill_a_process, "restart": restart}
+    parser.add_argument("--only", choices=scenes)
     only = parser.parse_args().only
+    rows = [f"{'ab'[row % 2] * 2} {'pqrst'[row % 5] * 2} {row % 7},{'ab'[row % 2]}" for row in range(400)]
     with network(), tempfile.TemporaryDirectory(prefix="two-machines-") as folder:
-        if only in (None, "compare"):
-            compare_to_one_process(Path(folder))
-        if only in (None, "kill"):
-            kill_a_process(Path(folder))
+        Path(folder, "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+        for name, scene in scenes.items():
+            if only in (None, name):
+                scene(Path(folder))
 
 
 if __name__ == "__main__":
