@@ -16,6 +16,7 @@ def add_bulk_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--engine", choices=ENGINES, help="where each file becomes a Parquet file of answers: here, on Ray or on Spark"
     )
+    group.add_argument("--image_column", help="of pictures in the place of texts: their bytes, paths or addresses")
     group.add_argument("--workers", metavar="MIN:MAX", default="1", help="of ray and spark; a number, or a span [1]")
     group.add_argument("--cpus_per_worker", type=int, default=1, help="that a worker computes with [1]")
     group.add_argument("--gpus_per_worker", type=float, default=0, help="of a worker of ray [0]")
@@ -97,6 +98,7 @@ def _job(options: argparse.Namespace):
         model=options.model,
         text_column=options.text_column,
         text_pair_column=options.text_pair_column,
+        image_column=options.image_column,
         encoding=options.encoding,
         batch_size=options.batch_size,
         all_probabilities=options.all_probabilities,

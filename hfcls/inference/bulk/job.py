@@ -39,8 +39,9 @@ class Job:
     Attributes:
         model: a folder of this machine, the same on all workers, or a Hub name.
         text_column, text_pair_column: of the texts, and of second texts.
+        image_column: of pictures, in the place of texts.
         encoding: of text files; None: UTF-8, or GB18030.
-        batch_size: most texts of a batch.
+        batch_size: most texts or pictures of a batch; None leaves it to the model.
         all_probabilities: a column for each class as well.
         max_bad_rows: rows that cannot be read and may be left out, of all fragments together.
         trust_remote_code: run code that the model brings.
@@ -50,8 +51,9 @@ class Job:
     model: str
     text_column: str = "text"
     text_pair_column: str | None = None
+    image_column: str | None = None
     encoding: str | None = None
-    batch_size: int = 64
+    batch_size: int | None = None
     all_probabilities: bool = False
     max_bad_rows: int = 0
     trust_remote_code: bool = False
@@ -59,7 +61,9 @@ class Job:
 
     @property
     def columns(self) -> list[str]:
-        """Of the texts, and of second texts if there are such."""
+        """Of the texts, and of second texts if there are such; or of the pictures."""
+        if self.image_column is not None:
+            return [self.image_column]
         return [self.text_column] + ([] if self.text_pair_column is None else [self.text_pair_column])
 
     @property
@@ -69,6 +73,8 @@ class Job:
         settings = asdict(self)
         for name in ("batch_size", "max_bad_rows", "trust_remote_code", "threads"):
             del settings[name]
+        if self.image_column is None:  # as jobs were noted before there were pictures
+            del settings["image_column"]
         return settings | {"weights": digest(str(weights)).hex() if weights.is_file() else None}
 
 

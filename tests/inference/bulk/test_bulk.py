@@ -8,13 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pandas
 import pyarrow.parquet
 import pytest
+from PIL import Image
 
 from hfcls.cli import main
 from hfcls.inference.bulk.job import find_fragments
 from hfcls.inference.classifier import Classifier
+from hfcls.inference.loading import load_chinese_clip, load_image_classifier
 
 MODELS = Path(__file__).parents[2] / "saved_models"
 MODEL = str(MODELS / "bert")
@@ -80,6 +83,41 @@ def test_several_labels_and_second_texts(tmp_path):
     expected = Classifier(MODELS / "bert_pair")(TEXTS, TEXTS[::-1])
     answers = pandas.read_parquet(tmp_path / "b" / "a.parquet")
     assert answers["prediction"].tolist() == [one.label for one in expected]
+
+
+def test_pictures_by_path_and_by_content(tmp_path):
+    images = [Image.fromarray(np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8)) for n in range(3)]
+    for number, image in enumerate(images):
+        image.save(tmp_path / f"{number}.png")
+    (tmp_path / "in").mkdir()
+    paths = [str(tmp_path / f"{number}.png") for number in range(3)]
+    pandas.DataFrame({"id": range(4), "file": [*paths, "absent.png"]}).to_csv(tmp_path / "in" / "a.csv", index=False)
+    contents = [{"bytes": Path(path).read_bytes(), "path": None} for path in paths]
+    pandas.DataFrame({"file": contents}).to_parquet(tmp_path / "in" / "b.parquet")
+    flags = ("--engine", "local", "--input", tmp_path / "in", "--image_column", "file", "--max_bad_rows", 1)
+    predict(MODELS / "image_cnn", *flags, "--output", tmp_path / "out")
+    processor, model = load_image_classifier(str(MODELS / "image_cnn"))
+    expected = model.eval()(**processor(images, return_tensors="pt")).logits.softmax(1).max(1)
+    by_path, by_content = (pandas.read_parquet(tmp_path / "out" / name) for name in ("a.csv.parquet", "b.parquet"))
+    assert by_path["id"].tolist() == ["0", "1", "2"] and len(by_content) == 3
+    for answers in (by_path, by_content):
+        assert answers["prediction"].tolist() == [str(number) for number in expected.indices.tolist()]
+        assert answers["probability"].tolist() == pytest.approx(expected.values.tolist(), abs=1e-5)
+    bad = json.loads((tmp_path / "out" / "a.csv.bad.jsonl").read_text(encoding="utf-8"))
+    assert bad["line"] == 5 and "the picture cannot be read" in bad["reason"]
+
+
+def test_embeddings_of_pictures(tmp_path):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8))
+    image.save(tmp_path / "a.png")
+    pandas.DataFrame({"file": [str(tmp_path / "a.png")] * 2}).to_csv(tmp_path / "a.csv", index=False)
+    flags = ("--engine", "local", "--input", tmp_path / "a.csv", "--image_column", "file")
+    predict(MODELS / "chinese_clip", *flags, "--output", tmp_path / "out")
+    processor, model = load_chinese_clip(str(MODELS / "chinese_clip"))
+    features = model.eval().get_image_features(**processor.image_processor([image], return_tensors="pt")).pooler_output
+    expected = (features / features.norm()).tolist()[0]
+    for embedding in pandas.read_parquet(tmp_path / "out" / "a.csv.parquet")["embedding"]:
+        assert embedding.tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_same_command_does_what_is_missing(files, tmp_path, capsys):

@@ -1,0 +1,75 @@
+"""What is added to rows of texts: label, probability, and whether the text is longer than what is read of it."""
+
+import numpy as np
+import pyarrow
+
+from hfcls.data.table_files import text_cell
+from hfcls.inference.bulk.job import Job
+from hfcls.inference.classifier import Classifier
+from hfcls.inference.text_classifier import answer, probabilities_of
+from hfcls.runs.predictions import probability_columns
+
+
+class TextAnswers:
+    """A classifier of texts at work on windows of rows.
+
+    Raises:
+        InputError: the model cannot be loaded.
+    """
+
+    window_rows = 8192  # that are sorted by length together
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.classifier = Classifier(job.model, trust_remote_code=job.trust_remote_code)
+
+    def read_cell(self, cell, where: str) -> str:
+        """A text, as training reads it."""
+        return text_cell(cell, where)
+
+    def columns(self, columns: list[list[str]], taken: list[str]) -> dict[str, pyarrow.Array]:
+        """The columns to add, of texts and perhaps second texts; `taken` are the names that there are already.
+
+        Where a text has several labels, the first two are lists.
+        """
+        classifier, (texts, *pairs) = self.classifier, columns
+        labels, thresholds = classifier.labels, classifier.thresholds
+        encoded = classifier.encode(texts, *pairs) if texts else {"input_ids": []}
+        scores = probabilities_of(classifier.encoded_logits(encoded, self.job.batch_size), classifier.config)
+        added = labelled(scores, labels, thresholds)
+        added["truncated"] = pyarrow.array(self._truncated(encoded, texts, pairs), pyarrow.bool_())
+        if self.job.all_probabilities:
+            added |= shares(scores, labels, [*taken, *added])
+        return added
+
+    def _truncated(self, encoded: dict, texts: list[str], pairs: list[list[str]]) -> np.ndarray:
+        """(rows,) whether each text is longer than what is read; only rows that reach the limit are encoded again."""
+        limit = self.classifier.max_length
+        if self.classifier.truncation is not None:
+            limit = self.classifier.truncation.max_length
+        full = [row for row, ids in enumerate(encoded["input_ids"]) if limit is not None and len(ids) >= limit]
+        truncated = np.zeros(len(texts), dtype=bool)
+        chosen = [[column[row] for row in full] for column in (texts, *pairs)]
+        truncated[full] = self.classifier.truncated(*chosen)
+        return truncated
+
+
+def labelled(scores: np.ndarray, labels: list[str], thresholds: np.ndarray | None) -> dict[str, pyarrow.Array]:
+    """`prediction` and `probability` of scores (rows, classes): lists where rows have several labels."""
+    answers = [answer(row, labels, thresholds).labels for row in scores]
+    if thresholds is not None:
+        return {
+            "prediction": pyarrow.array([list(given) for given in answers], pyarrow.list_(pyarrow.string())),
+            "probability": pyarrow.array([list(g.values()) for g in answers], pyarrow.list_(pyarrow.float32())),
+        }
+    one_label = [next(iter(given.items()), (None, None)) for given in answers]
+    return {
+        "prediction": pyarrow.array([label for label, _ in one_label], pyarrow.string()),
+        "probability": pyarrow.array([share for _, share in one_label], pyarrow.float32()),
+    }
+
+
+def shares(scores: np.ndarray, labels: list[str], taken: list[str]) -> dict[str, pyarrow.Array]:
+    """A column for each class of scores (rows, classes), called otherwise where its name is `taken`."""
+    names = probability_columns(labels, taken)
+    return {name: pyarrow.array(column) for name, column in zip(names, scores.T.copy(), strict=True)}
