@@ -193,7 +193,6 @@ def read(
     Raises:
         InputError: a flag that does not exist or does not fit.
     """
-    from torch.distributed import DistError
     from transformers import TrainingArguments
 
     from hfcls.training.flags import check_training_arguments

