@@ -213,10 +213,6 @@ def read(
         training_args = TrainingArguments(**training_values)
     except (ValueError, ImportError) as error:
         raise InputError(" ".join(str(error).split())) from error
-    except DistError as error:
-        raise InputError(
-            f"the processes of this run do not reach each other: {' '.join(str(error).split())}"
-        ) from error
     check_training_arguments(training_args)
     vars(training_args).update(by_rows)
     return arguments, training_args
