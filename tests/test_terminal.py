@@ -4,12 +4,12 @@ import ast
 import io
 import json
 import logging
-import os
-import subprocess
+import runpy
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import datasets
 import pytest
 
 from hfcls import cli
@@ -105,17 +105,19 @@ def test_check_on_any_terminal(encoding, tmp_path):
     assert code == 0 and "40 train rows, 2 classes" in out and "\x1b" not in out
 
 
-def test_a_run_on_any_terminal(tmp_path):
+def test_a_run_on_any_terminal(tmp_path, monkeypatch):
     """The last lines of a run show labels and texts."""
     labels = (f"体育😀{CLEAR}", "financé" + "x" * 10_000)
-    command = [sys.executable, "recipes/text_classification.py", "--data_dir", str(_table(tmp_path, labels))]
-    command += "--architecture ngram_linear --max_steps 2 --eval_strategy no --use_cpu --disable_tqdm True".split()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
-    done = subprocess.run(
-        [*command, "--output_dir", str(tmp_path / "run")], cwd=ROOT, env=environment, capture_output=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    out = done.stdout.decode("ascii")
+    recipe = str(ROOT / "recipes" / "text_classification.py")
+    flags = "--architecture ngram_linear --max_steps 2 --eval_strategy no --use_cpu --disable_tqdm True".split()
+    folders = ["--data_dir", str(_table(tmp_path, labels)), "--output_dir", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", [recipe, *flags, *folders])
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with redirect_stdout(terminal):
+        runpy.run_path(recipe, run_name="__main__")
+    terminal.flush()
+    out = terminal.buffer.getvalue().decode("ascii")
     assert "report: " in out and "\x1b" not in out and max(map(len, out.splitlines())) < LINE_LIMIT
     assert "\\u4f53\\u80b2\\U0001f600\\x1b[2J" in out or "financ\\xe9xxx" in out
 
