@@ -35,7 +35,7 @@ from hfcls.training.calibration import (
 )
 from hfcls.training.describe import length_summary
 from hfcls.training.losses import build_loss
-from hfcls.training.options import trainer_options
+from hfcls.training.options import measured_at_once, trainer_options
 from hfcls.training.precision import check_precision
 from hfcls.training.setup import Corpus, Setup, Tested
 from hfcls.training.trainer import ClassifierTrainer
@@ -96,6 +96,7 @@ class ClassifierSetup(Setup):
         model.config.problem_type = self.target.problem_type  # every model's loss goes by it
         loss = build_loss(self, arguments, training_args.label_smoothing_factor)
         options = trainer_options(arguments, training_args)
+        options["args"].per_device_eval_batch_size = measured_at_once(training_args)
         if loss is not None:
             options["args"].label_smoothing_factor = 0.0  # the loss smooths; Trainer would say that it does not
         return ClassifierTrainer(

@@ -10,6 +10,12 @@ from hfcls.training import optimization
 from hfcls.training.arguments import SharedArguments
 from hfcls.training.non_finite import StopWhereNotFinite
 
+# On a GPU, rows are measured in larger batches than they are trained on: without a backward pass nothing of a layer is
+# kept for it, so that a few times as many take no more memory than was needed already, and a small batch leaves most of
+# the GPU idle.
+MEASURED_PER_TRAINED = 4
+MOST_MEASURED = 512
+
 
 def trainer_options(arguments: SharedArguments, training_args: TrainingArguments) -> dict:
     """What the flags say to any `ClassifierTrainer`: arguments, schedule, optimizer, callbacks and the last batch."""
@@ -36,3 +42,13 @@ def trainer_options(arguments: SharedArguments, training_args: TrainingArguments
         "optimizer_cls_and_kwargs": optimizer,
         "callbacks": callbacks,
     }
+
+
+def measured_at_once(training_args: TrainingArguments) -> int:
+    """Rows of a batch that is measured by one process: those of `--per_device_eval_batch_size`; on a GPU, where it
+    certainly has the memory, more.
+    """
+    rows = training_args.per_device_eval_batch_size
+    if training_args.device.type != "cuda" or training_args.gradient_checkpointing:
+        return rows
+    return max(rows, min(MEASURED_PER_TRAINED * training_args.per_device_train_batch_size, MOST_MEASURED))

@@ -89,6 +89,16 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
         return order
 
 
+def longest_first(dataset: torch.utils.data.Dataset) -> np.ndarray | None:
+    """The order in which the rows of `dataset` are measured, (rows,): by length, so that little of a batch is padding.
+
+    Lengths are its attribute `lengths` (rows,); None without it. The longest rows come first, so that memory runs out
+    at once or never.
+    """
+    lengths = getattr(dataset, "lengths", None)
+    return None if lengths is None else np.argsort(-lengths, kind="stable")
+
+
 def last_batch(order: Sequence[int], batch_size: int, *, drop_last: bool, fill_last: bool) -> Sequence[int]:
     """The rows of `order` so that the last batch of `batch_size` can be trained on.
 

@@ -14,16 +14,17 @@ from hfcls.training import checkpoints, optimization
 from hfcls.training.padding import describe_padding
 from hfcls.training.progress import Progress
 from hfcls.training.recorded_steps import RecordedSteps, why_not
-from hfcls.training.sampling import LengthGroupedSampler, last_batch, normalises_rows
+from hfcls.training.sampling import LengthGroupedSampler, last_batch, longest_first, normalises_rows
 from hfcls.training.totals import RunTotals
 
 logger = logging.getLogger(__name__)
 
 
 class ClassifierTrainer(transformers.Trainer):
-    """`Trainer` that groups training rows of similar length; evaluation and prediction keep the order of the rows.
+    """`Trainer` that groups rows of similar length, those that it measures as well; predictions are in the rows' order.
 
-    Lengths are the attribute `lengths` (rows,) of `train_dataset`; without it, the order is merely random.
+    Lengths are the attribute `lengths` (rows,) of a dataset. Without it, the order of training is merely random, that
+    of measuring the rows' own.
     `--train_sampling_strategy sequential` reads the rows in their own order.
 
     Resumed, it ends in the step and the weights of a run that was never interrupted, and its metrics are those of all
@@ -143,6 +144,22 @@ class ClassifierTrainer(transformers.Trainer):
         on_epoch = getattr(train_dataset, "set_epoch", None)
         blocks = getattr(train_dataset, "block_rows", None)
         return LengthGroupedSampler(lengths, rows_at_once, seed, on_epoch, block_rows=blocks, **last)
+
+    # Private as the one above, and asked for what `evaluate` and `predict` read.
+    def _get_eval_sampler(self, eval_dataset):
+        order = longest_first(eval_dataset)
+        return super()._get_eval_sampler(eval_dataset) if order is None else order.tolist()
+
+    def evaluation_loop(self, dataloader, *args, **options):
+        output = super().evaluation_loop(dataloader, *args, **options)
+        order = longest_first(dataloader.dataset)
+        if order is None:
+            return output
+        place = np.argsort(order)  # of each row in the order in which it was measured
+        predictions, labels = (
+            None if array is None else array[place] for array in (output.predictions, output.label_ids)
+        )
+        return output._replace(predictions=predictions, label_ids=labels)
 
     def use_full_precision(self) -> None:
         """Evaluates and predicts in the precision of the weights from here on, without autocast: as the saved model

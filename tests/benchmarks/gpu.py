@@ -254,7 +254,7 @@ def main(argv: list[str] | None = None) -> int:
     lines += [f"left out after {options.seconds} s: {'; '.join(left_out)}"] if left_out else []
     print("\n".join(["", *lines]))
     Path(options.output).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return int(max(differences.values()) > (1e-3 if not ON_GPU else 1e-2))
+    return int(max(differences.values()) > 1e-3)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 import transformers
 
 from hfcls.errors import InputError
+from hfcls.training.options import measured_at_once
 from hfcls.training.sampling import LengthGroupedSampler
 from tests import worker
 
@@ -50,6 +52,40 @@ def test_transformers_asks_for_our_order_of_rows(trainer):
         f"_get_train_sampler, which hfcls/training/trainer.py overrides"
     )
     assert set(trainer.train_dataset.epochs) == {3}
+
+
+def test_rows_are_measured_by_length_and_predictions_are_in_their_order(trainer):
+    """As above, of `_get_eval_sampler`."""
+    numbers, collate = Numbers(), trainer.data_collator
+    trainer.data_collator = torch.tensor
+    read = torch.cat(list(trainer.get_test_dataloader(numbers)))
+    assert sorted(read.tolist()) == list(range(100)) and (np.diff(numbers.lengths[read]) <= 0).all()
+    trainer.data_collator = collate
+
+    rows = trainer.eval_dataset
+    assert len(set(rows.lengths)) > 1 and (np.diff(rows.lengths) > 0).any()
+    predicted = trainer.predict(rows)
+    np.testing.assert_array_equal(predicted.label_ids, rows.labels)
+    for row in (0, 1, len(rows) - 1):
+        with torch.no_grad():
+            logits = trainer.model(**collate([rows[row]])).logits[0]
+        np.testing.assert_allclose(predicted.predictions[row], logits, atol=1e-5)
+
+
+def test_batches_that_are_measured_on_a_gpu():
+    def rows(device, trained, measured, gradient_checkpointing=False):
+        return measured_at_once(
+            SimpleNamespace(
+                device=torch.device(device),
+                per_device_train_batch_size=trained,
+                per_device_eval_batch_size=measured,
+                gradient_checkpointing=gradient_checkpointing,
+            )
+        )
+
+    assert rows("cpu", 64, 32) == 32
+    assert [rows("cuda", *sizes) for sizes in ((16, 32), (64, 512), (1024, 32), (1, 64))] == [64, 512, 512, 64]
+    assert rows("cuda", 64, 32, gradient_checkpointing=True) == 32
 
 
 def test_every_training_has_a_schedule_of_its_own(trainer):
