@@ -92,8 +92,8 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
 def longest_first(dataset: torch.utils.data.Dataset) -> np.ndarray | None:
     """The order in which the rows of `dataset` are measured, (rows,): by length, so that little of a batch is padding.
 
-    Lengths are its attribute `lengths` (rows,); None, for their own order, without it and of rows on a disk. The longest
-    rows come first, so that memory runs out at once or never.
+    Lengths are its attribute `lengths` (rows,); None, for their own order, without it and for rows on a disk. The
+    longest rows come first, so that memory runs out at once or never.
     """
     lengths = getattr(dataset, "lengths", None)
     if lengths is None or getattr(dataset, "block_rows", None) is not None:
