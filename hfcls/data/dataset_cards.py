@@ -98,7 +98,7 @@ class DatasetCards(CorpusBuilder):
 def _find(data_dir: str | None) -> str:
     if data_dir is None:
         raise ValueError(
-            "there is no embedded sample of dataset cards: give a CSV or Excel file or its folder as data_dir"
+            "there is no embedded sample of dataset cards: give a CSV or Excel file or its folder as --data_dir"
         )
     if os.path.isfile(data_dir):
         return data_dir
