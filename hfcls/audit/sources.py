@@ -28,6 +28,7 @@ from hfcls.errors import InputError
 logger = logging.getLogger(__name__)
 
 UNLABELLED = "unlabelled"  # the one class of a corpus without labels
+NO_LABEL = "(no label)"  # in place of a class, of a row whose cell is empty
 SPLITS = ("train", "validation", "test")
 
 
@@ -86,7 +87,8 @@ def load_tables(
 ) -> FlatCorpus:
     """A table in one of the formats of `split_files`, or a folder of splits: all rows, as training reads their cells.
 
-    Bytes of no encoding become U+FFFD, which is one of the findings; rows without a label have the class "".
+    Bytes of no encoding become U+FFFD, which is one of the findings; rows without a label have the class
+    `NO_LABEL`.
 
     Raises:
         InputError: no such file, a torn one, or one without the columns.
@@ -142,7 +144,7 @@ def _rows(piece: Piece, split: str, text: str, label: str, group: str | None) ->
         names = [] if cells is None else cells.read(record, where)
         yield (
             text_cell(record.get(text), where),
-            names[0] if names else "",
+            names[0] if names else NO_LABEL,
             "" if group is None else text_cell(record.get(group), where),
         )
 

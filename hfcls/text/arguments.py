@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from hfcls.data.corpora import corpus_names
 from hfcls.errors import InputError
@@ -154,7 +154,8 @@ class TokenArguments(TextArguments):
         default="auto",
         metadata={
             "help": "What a token is: a character, a word between spaces, words but characters of scripts without "
-            "spaces (mixed), a Chinese word; auto: one of the first three, by the scripts of the training texts."
+            "spaces (mixed), a Chinese word; auto: one of the first three, by the scripts of the training texts, and "
+            "for n-grams by what answers more validation rows."
         },
     )
     vocab: str | None = field(
@@ -188,7 +189,12 @@ class ConfigArguments:
     initialization: Literal["default", "xavier", "orthogonal"] = field(
         default="default", metadata={"help": "text_rnn: of the weights; all but default: small embeddings too."}
     )
-    ngram_max: int = field(default=3, metadata={"help": "ngram_linear: tokens of the longest n-gram."})
+    ngram_max: int | None = field(
+        default=None,
+        metadata={
+            "help": "ngram_linear: tokens of the longest n-gram. Absent: 3, or 5 characters where texts have words."
+        },
+    )
     min_count: int = field(default=2, metadata={"help": "ngram_linear: training texts that a feature must occur in."})
 
 
@@ -214,6 +220,7 @@ CORPORA = corpus_names("text")
 class ImdbArguments:
     """What the corpus IMDB can be told."""
 
+    encoding: ClassVar[None] = None  # its owners' files are in UTF-8: no flag
     labels: Literal["sentiment", "rating"] = field(
         default="sentiment", metadata={"help": "Predict neg and pos, or the eight ratings of the file names."}
     )

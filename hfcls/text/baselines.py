@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 from hfcls import own_code
 from hfcls.errors import InputError
 from hfcls.inference.loading import check_text_classifier
-from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
+from hfcls.models.ngram_linear import MANY, NgramLinearForSequenceClassification
 from hfcls.text.architectures import architecture, check_outputs, errors_of
 from hfcls.text.arguments import BaselineArguments, ConfigArguments
 from hfcls.text.batches import build_collator
@@ -21,6 +21,7 @@ from hfcls.text.collator import PaddingCollator
 from hfcls.text.floor import ngram_floor
 from hfcls.text.rows import TokenRows, batches_of_like_length, tokenize_corpus
 from hfcls.text.scripts import evenly_spread, token_level
+from hfcls.text.tfidf import compare
 from hfcls.text.tokenization import tokenizer_from_vocabulary, train_tokenizer
 from hfcls.text.vectors import Vectors, load_vectors
 from hfcls.text.vocabulary import load_vocabulary
@@ -28,6 +29,8 @@ from hfcls.training.classifier import ClassifierSetup
 from hfcls.training.setup import Corpus, iterate_texts, joined_texts
 
 logger = logging.getLogger(__name__)
+
+MOST_CHARACTERS = 10**7  # of all training texts, of which n-grams of characters are tried: they cost eight times words
 
 
 def check_model(arguments: BaselineArguments) -> None:
@@ -54,10 +57,7 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
         model_class = architecture(arguments.architecture)
     if arguments.evaluate_only is not None:
         return reload(arguments, training_args, corpus)
-    if arguments.tokens == "auto":
-        train = corpus.splits["train"]
-        level, reason = token_level(joined_texts(train.select(evenly_spread(len(train)))))
-        arguments, corpus = replace(arguments, tokens=level), corpus.with_note(reason)
+    arguments, corpus = with_tokens(arguments, corpus, model_class)
     tokenizer = build_tokenizer(arguments, corpus)
     whole = getattr(model_class, "reads_whole_texts", False)
     flags = {"keep": arguments.truncation, "max_length": arguments.tokens_kept, "whole": whole, **arguments.reading}
@@ -67,9 +67,38 @@ def build(arguments: BaselineArguments, training_args: TrainingArguments, corpus
     if vectors is not None:
         corpus = corpus.with_note(coverage(arguments, vectors, rows.train))
     model = build_model(arguments, tokenizer, corpus.target.names, rows.train, vectors)
+    if isinstance(model, NgramLinearForSequenceClassification):
+        corpus = corpus.with_note(memory(model, rows.train, training_args.per_device_train_batch_size))
     floor = ngram_floor(arguments, model)
     collator = build_collator(arguments, training_args, tokenizer, rows, model)
     return text_setup(corpus, tokenizer, rows, collator, truncation, model, model.config.model_type, floor=floor)
+
+
+def with_tokens(
+    arguments: BaselineArguments, corpus: Corpus, model_class: type[PreTrainedModel] | None
+) -> tuple[BaselineArguments, Corpus]:
+    """A copy of `arguments` that says what a token is and how many make an n-gram, and `corpus` with a note of both.
+
+    Texts of words are n-grams of characters where those answer more validation rows: words are compounds there, or
+    have many endings, and rows are too few to know them all.
+    """
+    texts = joined_texts(corpus.splits["train"])
+    of_ngrams = model_class is not None and issubclass(model_class, NgramLinearForSequenceClassification)
+    level, reason = token_level(texts)
+    has_words = level != "char"
+    if arguments.tokens == "auto":
+        own_vocabulary = arguments.vocab is not None  # whose tokens are what they are
+        if of_ngrams and has_words and not own_vocabulary and sum(map(len, texts)) <= MOST_CHARACTERS:
+            compared = compare(corpus)
+            if compared is not None:
+                level = "char" if compared.better == "characters" else level
+                reason = f"{reason}, {compared}"
+        note = f"tokens {level} (auto): {reason}"
+        arguments, corpus = replace(arguments, tokens=level), corpus.with_note(note)
+    if arguments.ngram_max is None:
+        longest = 5 if arguments.tokens == "char" and has_words else 3
+        arguments = replace(arguments, ngram_max=longest)
+    return arguments, corpus
 
 
 def build_tokenizer(arguments: BaselineArguments, corpus: Corpus) -> PreTrainedTokenizerBase:
@@ -131,7 +160,23 @@ def _config_values(
         raise InputError(
             f"--freeze_embeddings: {arguments.architecture} has no vectors that it could leave as they are"
         )
-    return {name: value for name, value in values.items() if name in known}
+    return {name: value for name, value in values.items() if name in known and value is not None}
+
+
+def memory(model: NgramLinearForSequenceClassification, rows: TokenRows, batch: int) -> str:
+    """What training keeps of n-grams, in MB: for those that are known, and at most for `batch` of the longest `rows`.
+
+    Of each that is known a hash and, for each label, a ratio, a weight, its gradient and the optimizer's two means; of
+    each of a batch five numbers of 64 bits, and three of 32 for each label where summands are kept side by side.
+    """
+    known, labels = model.weight.shape
+    orders = model.config.ngram_max - model.config.ngram_min + 1
+    in_batch = batch * orders * (int(rows.lengths.max()) + 2)
+    kept = 40 + (12 * labels if in_batch * labels <= MANY else 0)
+    return (
+        f"{known - 1:,} n-grams are known: training takes {known * (8 + 20 * labels) / 1e6:,.0f} MB for them and at "
+        f"most {in_batch * kept / 1e6:,.0f} MB for a batch of {batch}"
+    )
 
 
 def _put_in(vectors: Vectors, model: PreTrainedModel, arguments: BaselineArguments) -> None:

@@ -1,13 +1,13 @@
-"""The n-gram floor: a linear model of single words and pairs of them, which a larger model should be above.
+"""The n-gram floor: a linear model of words or characters, which a larger model should be above.
 
-TF-IDF and a linear SVM, as scikit-learn has them, fitted on the training rows alone. Wang and Manning, "Baselines and
-Bigrams", ACL 2012, https://aclanthology.org/P12-2018, show how often such a model is enough.
+TF-IDF and a linear SVM, as scikit-learn has them, fitted on the training rows alone, of words and pairs of them or of
+characters, whichever answers more validation rows right where there is time to try both. Wang and Manning, "Baselines
+and Bigrams", ACL 2012, https://aclanthology.org/P12-2018, show how often such a model is enough.
 """
 
 import logging
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,17 +16,14 @@ from hfcls.metrics.target import target_of
 from hfcls.models.ngram_linear import NgramLinearForSequenceClassification
 from hfcls.runs.floor import Floor
 from hfcls.text.arguments import FloorArguments
-from hfcls.text.scripts import UNSPACED
+from hfcls.text.tfidf import METHODS, Kind, compare, distances
 from hfcls.training.setup import Corpus, joined_texts
 
 logger = logging.getLogger(__name__)
 
-METHOD = "a linear SVM on TF-IDF of single words and signs and of pairs of them (scikit-learn)"
 SHARE = 0.1  # of the time of a run that the floor may take unasked
 FREE_SECONDS = 1.0  # nor does anyone mind so short a time
 SAMPLE_ROWS, SAMPLE_CHARACTERS = 5_000, 100_000  # on which is measured how long all of them will take
-
-_TOKEN = rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]"
 
 MeasureFloor = Callable[[Corpus, np.ndarray, float], Floor | None]
 
@@ -44,33 +41,45 @@ def ngram_floor(arguments: FloorArguments, model) -> MeasureFloor | None:
 
 
 def measure_if_cheap(corpus: Corpus, correct: np.ndarray, seconds: float) -> Floor | None:
-    """`measure`, or None where it would take more than a tenth of the `seconds` that the run took up to here."""
-    expected = _expected_seconds(corpus)
-    if expected > max(SHARE * seconds, FREE_SECONDS):
+    """`measure`, or None where it would take more than a tenth of the `seconds` that the run took up to here.
+
+    Of words alone where trying characters, too, would take more.
+    """
+    allowed = max(SHARE * seconds, FREE_SECONDS)
+    of_words = _expected_seconds(corpus, "words")
+    if of_words > allowed:
         logger.info(
-            "the n-gram floor would take some %.0f s, over a tenth of the run: left out (--floor yes)", expected
+            "the n-gram floor would take some %.0f s, over a tenth of the run: left out (--floor yes)", of_words
         )
         return None
-    return measure(corpus, correct)
+    # Both are tried on samples, one is fitted on all rows.
+    both = 2 * (of_words + _expected_seconds(corpus, "characters"))
+    return measure(corpus, correct, kind=None if both <= allowed else "words")
 
 
-def measure(corpus: Corpus, correct: np.ndarray, seconds: float | None = None) -> Floor | None:
+def measure(
+    corpus: Corpus, correct: np.ndarray, seconds: float | None = None, *, kind: Kind | None = None
+) -> Floor | None:
     """The floor on the test rows of `corpus`, whatever it takes; None where the training texts are blank.
 
     Args:
         correct: (rows,) whether the model of the run answers each test row right.
+        kind: what n-grams are of; None for what is better on validation rows.
     """
     begun = time.monotonic()
     train, test = corpus.splits["train"], corpus.splits["test"]
     texts = joined_texts(train)
     if not any(map(str.strip, texts)):
         return None
+    if kind is None:
+        compared = compare(corpus)
+        kind = "words" if compared is None else compared.better
     target = target_of(corpus.target.kind, corpus.target.names)  # no thresholds that were fitted for another model
-    answers = distances(texts, target.labels_of(train), joined_texts(test), len(target.names))
+    answers = distances(texts, target.labels_of(train), joined_texts(test), len(target.names), kind)
     labels = target.labels_of(test)
     scores = target.score(answers, labels)
     return Floor(
-        method=METHOD,
+        method=METHODS[kind],
         accuracy=scores["accuracy"],
         f1=scores["f1"],
         p_value=mcnemar(target.correct(answers, labels), correct),
@@ -78,42 +87,8 @@ def measure(corpus: Corpus, correct: np.ndarray, seconds: float | None = None) -
     )
 
 
-def distances(texts: Sequence[str], labels: np.ndarray, asked: Sequence[str], num_labels: int) -> np.ndarray:
-    """How far the texts `asked` lie on the side of each label, (rows, labels): on the other side below 0.
-
-    Args:
-        texts, labels: what is learned from; `labels` are numbers (rows,), or zeros and ones (rows, labels).
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.svm import LinearSVC
-
-    several = labels.ndim == 2
-    present = np.flatnonzero(labels.any(axis=0)) if several else np.unique(labels)
-    found = np.full((len(asked), num_labels), -1e4)  # of a label without a training row
-    vectorizer = TfidfVectorizer(token_pattern=_TOKEN, ngram_range=(1, 2), sublinear_tf=True)
-    features, questions = vectorizer.fit_transform(texts), vectorizer.transform(asked)
-
-    def on_its_side(of: np.ndarray) -> np.ndarray:
-        if len(np.unique(of)) < 2:
-            return np.ones(len(asked))
-        return LinearSVC(random_state=0).fit(features, of).decision_function(questions)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a floor may be lower than it could be
-        if several:
-            for label in present:
-                found[:, label] = on_its_side(labels[:, label])
-        elif len(present) > 2:
-            found[:, present] = on_its_side(labels)
-        else:  # scikit-learn tells two classes by one number
-            found[:, present[0]] = 0.0
-            found[:, present[-1]] = on_its_side(labels)
-    return found
-
-
-def _expected_seconds(corpus: Corpus) -> float:
-    """How long `measure` will take: as a sample of the training rows takes, in proportion to the characters of all.
+def _expected_seconds(corpus: Corpus, kind: Kind) -> float:
+    """How long one `kind` will take: as a sample of the training rows takes, in proportion to the characters of all.
 
     0 where all are no more than such a sample, or that is blank. Test texts are taken to be as long as those of train.
     """
@@ -127,5 +102,5 @@ def _expected_seconds(corpus: Corpus) -> float:
     if characters <= SAMPLE_CHARACTERS or not any(map(str.strip, texts[:few])):
         return 0.0
     begun = time.monotonic()
-    distances(texts[:few], labels[:few], texts[:1], len(corpus.target.names))
+    distances(texts[:few], labels[:few], texts[:1], len(corpus.target.names), kind)
     return (time.monotonic() - begun) * characters / lengths[:few].sum()

@@ -41,11 +41,11 @@ def unspaced_share(texts: Sequence[str]) -> float:
 
 
 def token_level(texts: Sequence[str]) -> tuple[Literal["char", "word", "mixed"], str]:
-    """What `--tokens auto` takes for these training texts, and a sentence that says why.
+    """What `--tokens auto` takes for these training texts, and the words that say why.
 
     Words where next to nothing is written without spaces; characters where next to everything is; else both: words of
     the scripts that have spaces, characters of those that have none.
     """
     share = unspaced_share(texts)
     level = "word" if share < FEW else "char" if share >= MOST else "mixed"
-    return level, f"tokens {level} (auto): {share:.1%} of what the training texts consist of is written without spaces"
+    return level, f"{share:.1%} of what the training texts consist of is written without spaces"

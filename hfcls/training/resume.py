@@ -27,8 +27,9 @@ MAY_CHANGE = re.compile(
     r"preprocessing_num_workers|"
     r"dataloader_(num_workers|pin_memory|persistent_workers|prefetch_factor|multiprocessing_context)"
 )
-# What `parse` leaves open until the rows are counted, "auto", and what a run was begun with tells by its number.
+# What `parse` leaves open until the rows are read, and the value that says so; a run that was begun tells its number.
 BY_ROWS = ("num_train_epochs", "per_device_train_batch_size")
+LEFT_OPEN = dict.fromkeys(BY_ROWS, "auto") | {"ngram_max": None}
 FILES = ("data_dir", "vocab", "embeddings", "embedding_model", "model_name_or_path")  # may lie elsewhere
 
 
@@ -106,7 +107,9 @@ def check_same(folder: Path, flags: dict, corpus: dict | None = None) -> None:
     different = [
         f"--{name} {_shown(before['flags'][name])} (now {_shown(value)})"
         for name, value in flags.items()
-        if name in before["flags"] and before["flags"][name] != value and not (name in BY_ROWS and value == "auto")
+        if name in before["flags"]
+        and before["flags"][name] != value
+        and not (name in LEFT_OPEN and value == LEFT_OPEN[name])
     ]
     number = int(os.environ.get("WORLD_SIZE", "1"))
     if before["processes"] != number:

@@ -1,70 +1,17 @@
-"""The n-gram floor, against scikit-learn on tokens cut by hand."""
+"""The n-gram floor: its scores, its cost, and where it is told."""
 
 import json
 import logging
-import unicodedata
 
-import datasets
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score, f1_score
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.svm import LinearSVC
 
 from hfcls.runs.floor import Floor
 from hfcls.text import floor
-from hfcls.training.setup import Corpus
+from hfcls.text.tfidf import METHODS
 from tests.text.test_baselines import run
-
-TEXTS = ["股市大涨 A股 up", "球队 wins the cup!", "新 phone 发布", "銀行が利上げ", "ทีมชนะ", "Goal!! 进球"] * 4
-
-
-def tokens(text: str) -> list[str]:
-    """Letters of scripts without spaces one by one, words between, and signs; by their names in Unicode."""
-    found, word = [], ""
-    for letter in [*text.lower(), " "]:
-        unspaced = unicodedata.name(letter, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI"))
-        if letter.isalnum() and not unspaced:
-            word += letter
-            continue
-        found += [word] * bool(word) + [letter] * (not letter.isspace())
-        word = ""
-    return found
-
-
-def reference(model, texts, labels, asked):
-    vectorizer = TfidfVectorizer(tokenizer=tokens, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True)
-    return model.fit(vectorizer.fit_transform(texts), labels).predict(vectorizer.transform(asked))
-
-
-def corpus(train: list[str], train_labels, test: list[str], test_labels, names: list[str]) -> Corpus:
-    label = datasets.ClassLabel(names=names)
-    label = datasets.List(label) if isinstance(train_labels[0], list) else label
-    features = datasets.Features({"text": datasets.Value("string"), "label": label})
-    splits = {
-        name: datasets.Dataset.from_dict({"text": texts, "label": labels}, features=features)
-        for name, (texts, labels) in {"train": (train, train_labels), "test": (test, test_labels)}.items()
-    }
-    return Corpus("made up", "made up", "zh", splits)
-
-
-def test_one_label_is_that_of_scikit_learn():
-    labels = np.array([0, 1, 2, 0, 1, 1] * 4)
-    asked = ["A股 大涨", "the cup", "phone", "ทีม", "進球!", "no word of these"]
-    distances = floor.distances(TEXTS, labels, asked, num_labels=4)  # the last class has no row
-    expected = reference(LinearSVC(random_state=0), TEXTS, labels, asked)
-    assert distances.argmax(axis=1).tolist() == expected.tolist()
-    two = floor.distances(TEXTS, (labels == 1).astype(int), asked, num_labels=2)
-    assert two.argmax(axis=1).tolist() == reference(LinearSVC(random_state=0), TEXTS, labels == 1, asked).tolist()
-
-
-def test_several_labels_are_those_of_scikit_learn():
-    labels = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]] * 4)
-    asked = ["A股 大涨", "the cup", "Goal! 股市", "ทีม"]
-    distances = floor.distances(TEXTS, labels, asked, num_labels=3)
-    expected = reference(OneVsRestClassifier(LinearSVC(random_state=0)), TEXTS, labels[:, :2], asked)
-    assert (distances[:, :2] > 0).astype(int).tolist() == expected.tolist() and (distances[:, 2] < 0).all()
+from tests.text.test_tfidf import COMPOUNDS, TEXTS, corpus, of_compounds
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -94,6 +41,17 @@ def test_what_would_take_too_long_is_left_out_and_said(caplog, monkeypatch):
     assert floor.measure_if_cheap(rows, np.ones(1, dtype=bool), seconds=0.0) is None
     assert "--floor yes" in caplog.text
     assert floor.measure_if_cheap(rows, np.ones(1, dtype=bool), seconds=1e4).accuracy == 1.0
+
+
+def test_it_is_of_characters_where_those_are_better(monkeypatch):
+    rows = of_compounds()
+    none_right = np.zeros(len(COMPOUNDS), dtype=bool)
+    found = floor.measure_if_cheap(rows, none_right, seconds=1e4)
+    assert (found.method, found.accuracy) == (METHODS["characters"], 1.0)
+    seconds = {"words": 1.0, "characters": 60.0}  # which is more than a tenth of the run, words are less
+    monkeypatch.setattr(floor, "_expected_seconds", lambda corpus, kind: seconds[kind])
+    found = floor.measure_if_cheap(rows, none_right, seconds=100.0)
+    assert found.method == METHODS["words"] and found.accuracy < 1
 
 
 def test_a_run_below_the_floor_says_so_everywhere(tmp_path, monkeypatch, capsys):

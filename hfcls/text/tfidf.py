@@ -1,0 +1,109 @@
+"""TF-IDF and a linear SVM, as scikit-learn has them, on words or on characters: whichever the texts want."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import datasets
+import numpy as np
+
+from hfcls.metrics.target import target_of
+from hfcls.text.scripts import UNSPACED
+from hfcls.training.setup import Corpus, joined_texts
+
+Kind = Literal["words", "characters"]
+
+METHODS: dict[Kind, str] = {
+    "words": "a linear SVM on TF-IDF of single words and signs and of pairs of them (scikit-learn)",
+    "characters": "a linear SVM on TF-IDF of one to four characters (scikit-learn)",
+}
+# The rows that are looked at to choose a kind: at most so many of each split, and with so many characters in all.
+SAMPLE_ROWS, SAMPLE_CHARACTERS = 4_000, 1_000_000
+
+_TOKEN = rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]"
+_NGRAMS = {
+    "words": {"token_pattern": _TOKEN, "ngram_range": (1, 2)},
+    "characters": {"analyzer": "char", "ngram_range": (1, 4)},
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Shares of validation rows that words and characters answer right, and how many `rows` these are."""
+
+    words: float
+    characters: float
+    rows: int
+
+    @property
+    def better(self) -> Kind:
+        """Words, which are fewer, unless characters are better."""
+        return "characters" if self.characters > self.words else "words"
+
+    def __str__(self) -> str:
+        return (
+            f"of {self.rows:,} validation rows an SVM answers {self.words:.1%} by words and {self.characters:.1%} by "
+            "characters"
+        )
+
+
+def compare(corpus: Corpus) -> Comparison | None:
+    """What words and characters are worth on validation rows, learned from training rows: samples of both.
+
+    None where the training texts are blank. The same rows give the same answer, in every process.
+    """
+    train, asked = (_sample(corpus.splits[split]) for split in ("train", "validation"))
+    texts = joined_texts(train)
+    if not any(map(str.strip, texts)):
+        return None
+    target = target_of(corpus.target.kind, corpus.target.names)  # no thresholds that were fitted for another model
+    labels, truth = target.labels_of(train), target.labels_of(asked)
+    shares = {
+        kind: target.score(distances(texts, labels, joined_texts(asked), len(target.names), kind), truth)["accuracy"]
+        for kind in METHODS
+    }
+    return Comparison(**shares, rows=len(asked))
+
+
+def distances(
+    texts: Sequence[str], labels: np.ndarray, asked: Sequence[str], num_labels: int, kind: Kind = "words"
+) -> np.ndarray:
+    """How far the texts `asked` lie on the side of each label, (rows, labels): on the other side below 0.
+
+    Args:
+        texts, labels: what is learned from; `labels` are numbers (rows,), or zeros and ones (rows, labels).
+        kind: what n-grams are of.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.svm import LinearSVC
+
+    several = labels.ndim == 2
+    present = np.flatnonzero(labels.any(axis=0)) if several else np.unique(labels)
+    found = np.full((len(asked), num_labels), -1e4)  # of a label without a training row
+    vectorizer = TfidfVectorizer(**_NGRAMS[kind], sublinear_tf=True)
+    features, questions = vectorizer.fit_transform(texts), vectorizer.transform(asked)
+
+    def on_its_side(of: np.ndarray) -> np.ndarray:
+        if len(np.unique(of)) < 2:
+            return np.ones(len(asked))
+        return LinearSVC(random_state=0).fit(features, of).decision_function(questions)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a floor may be lower than it could be
+        if several:
+            for label in present:
+                found[:, label] = on_its_side(labels[:, label])
+        elif len(present) > 2:
+            found[:, present] = on_its_side(labels)
+        else:  # scikit-learn tells two classes by one number
+            found[:, present[0]] = 0.0
+            found[:, present[-1]] = on_its_side(labels)
+    return found
+
+
+def _sample(split: datasets.Dataset) -> datasets.Dataset:
+    rows = split.select(np.random.default_rng(0).permutation(len(split))[:SAMPLE_ROWS])
+    characters = np.cumsum([len(text) for text in joined_texts(rows)])
+    return rows.select(range(max(1, int(np.searchsorted(characters, SAMPLE_CHARACTERS, side="right")))))
