@@ -115,6 +115,8 @@ def load_tables(
     except ValueError as error:
         raise InputError(str(error)) from error
     texts, named, groups = zip(*rows, strict=True)
+    if unlabelled := named.count(NO_LABEL):
+        notes.append(f"{unlabelled:,} rows have no label: shown as {NO_LABEL}")
     classes = sorted(set(named))
     index = {name: i for i, name in enumerate(classes)}
     return FlatCorpus(

@@ -30,6 +30,7 @@ from hfcls.training.setup import Corpus, iterate_texts, joined_texts
 
 logger = logging.getLogger(__name__)
 
+LONGEST = {"words": 1, "pairs": 3, "characters": 5}  # tokens of an n-gram, where this kind is the best
 MOST_CHARACTERS = 10**7  # of all training texts, of which n-grams of characters are tried: they cost eight times words
 
 
@@ -79,24 +80,24 @@ def with_tokens(
 ) -> tuple[BaselineArguments, Corpus]:
     """A copy of `arguments` that says what a token is and how many make an n-gram, and `corpus` with a note of both.
 
-    Texts of words are n-grams of characters where those answer more validation rows: words are compounds there, or
-    have many endings, and rows are too few to know them all.
+    Texts with words between spaces become n-grams of what answers most validation rows: of characters where words are
+    compounds or have many endings, and rows are too few to know them all; of single words where rows are few and long.
     """
     texts = joined_texts(corpus.splits["train"])
     of_ngrams = model_class is not None and issubclass(model_class, NgramLinearForSequenceClassification)
     level, reason = token_level(texts)
-    has_words = level != "char"
+    longest = 5 if level != "char" and arguments.tokens == "char" else 3
     if arguments.tokens == "auto":
-        own_vocabulary = arguments.vocab is not None  # whose tokens are what they are
-        if of_ngrams and has_words and not own_vocabulary and sum(map(len, texts)) <= MOST_CHARACTERS:
+        free = of_ngrams and arguments.vocab is None and arguments.ngram_max is None  # nothing says what they are of
+        if free and level != "char" and sum(map(len, texts)) <= MOST_CHARACTERS:
             compared = compare(corpus)
             if compared is not None:
-                level = "char" if compared.better == "characters" else level
-                reason = f"{reason}, {compared}"
+                longest = LONGEST[compared.best]
+                level = "char" if compared.best == "characters" else level
+                reason = f"{compared}; n-grams of up to {longest}; {reason}"
         note = f"tokens {level} (auto): {reason}"
         arguments, corpus = replace(arguments, tokens=level), corpus.with_note(note)
     if arguments.ngram_max is None:
-        longest = 5 if arguments.tokens == "char" and has_words else 3
         arguments = replace(arguments, ngram_max=longest)
     return arguments, corpus
 

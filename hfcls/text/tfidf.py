@@ -1,4 +1,4 @@
-"""TF-IDF and a linear SVM, as scikit-learn has them, on words or on characters: whichever the texts want."""
+"""TF-IDF and a linear SVM, as scikit-learn has them, on words, pairs of them or characters: what the texts want."""
 
 import warnings
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ from hfcls.metrics.target import target_of
 from hfcls.text.scripts import UNSPACED
 from hfcls.training.setup import Corpus, joined_texts
 
-Kind = Literal["words", "characters"]
+Kind = Literal["pairs", "words", "characters"]
 
 METHODS: dict[Kind, str] = {
-    "words": "a linear SVM on TF-IDF of single words and signs and of pairs of them (scikit-learn)",
+    "pairs": "a linear SVM on TF-IDF of single words and signs and of pairs of them (scikit-learn)",
+    "words": "a linear SVM on TF-IDF of single words and signs (scikit-learn)",
     "characters": "a linear SVM on TF-IDF of one to four characters (scikit-learn)",
 }
 # The rows that are looked at to choose a kind: at most so many of each split, and with so many characters in all.
@@ -23,33 +24,31 @@ SAMPLE_ROWS, SAMPLE_CHARACTERS = 4_000, 1_000_000
 
 _TOKEN = rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]"
 _NGRAMS = {
-    "words": {"token_pattern": _TOKEN, "ngram_range": (1, 2)},
+    "pairs": {"token_pattern": _TOKEN, "ngram_range": (1, 2)},
+    "words": {"token_pattern": _TOKEN},
     "characters": {"analyzer": "char", "ngram_range": (1, 4)},
 }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Shares of validation rows that words and characters answer right, and how many `rows` these are."""
+    """Shares of validation rows that each kind answers right, and how many `rows` these are."""
 
-    words: float
-    characters: float
+    shares: dict[Kind, float]
     rows: int
 
     @property
-    def better(self) -> Kind:
-        """Words, which are fewer, unless characters are better."""
-        return "characters" if self.characters > self.words else "words"
+    def best(self) -> Kind:
+        """The kind with the greatest share; of equal ones the first in `METHODS`."""
+        return max(METHODS, key=self.shares.__getitem__)
 
     def __str__(self) -> str:
-        return (
-            f"of {self.rows:,} validation rows an SVM answers {self.words:.1%} by words and {self.characters:.1%} by "
-            "characters"
-        )
+        answered = ", ".join(f"{self.shares[kind]:.1%} by {kind}" for kind in ("words", "pairs", "characters"))
+        return f"of {self.rows:,} validation rows an SVM answers {answered}"
 
 
 def compare(corpus: Corpus) -> Comparison | None:
-    """What words and characters are worth on validation rows, learned from training rows: samples of both.
+    """What each kind is worth on validation rows, learned from training rows: samples of both.
 
     None where the training texts are blank. The same rows give the same answer, in every process.
     """
@@ -63,11 +62,11 @@ def compare(corpus: Corpus) -> Comparison | None:
         kind: target.score(distances(texts, labels, joined_texts(asked), len(target.names), kind), truth)["accuracy"]
         for kind in METHODS
     }
-    return Comparison(**shares, rows=len(asked))
+    return Comparison(shares, rows=len(asked))
 
 
 def distances(
-    texts: Sequence[str], labels: np.ndarray, asked: Sequence[str], num_labels: int, kind: Kind = "words"
+    texts: Sequence[str], labels: np.ndarray, asked: Sequence[str], num_labels: int, kind: Kind = "pairs"
 ) -> np.ndarray:
     """How far the texts `asked` lie on the side of each label, (rows, labels): on the other side below 0.
 

@@ -148,6 +148,16 @@ def test_gb18030_is_read(tmp_path):
     assert "股市" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
+def test_rows_without_a_label_are_called_so(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("text,label\ngood film,pos\nbad film,neg\nwhat,\nnothing, \n", encoding="utf-8")
+    corpus = load_tables(str(path), text_column="text", label_column="label")
+    assert [corpus.classes[label] for label in corpus.labels] == ["pos", "neg", "(no label)", "(no label)"]
+    assert "2 rows have no label: shown as (no label)" in corpus.notes
+    assert _main("check", path, "--output", tmp_path / "a.html") == 0
+    assert "2 rows have no label" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
 def test_an_encoding_is_named(tmp_path, capsys):
     path, page = tmp_path / "table.csv", ["--output", tmp_path / "a.html"]
     path.write_bytes(("text,label\n" + "這個國家的歷史,x\n" * 9).encode("big5"))

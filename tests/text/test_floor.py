@@ -48,10 +48,10 @@ def test_it_is_of_characters_where_those_are_better(monkeypatch):
     none_right = np.zeros(len(COMPOUNDS), dtype=bool)
     found = floor.measure_if_cheap(rows, none_right, seconds=1e4)
     assert (found.method, found.accuracy) == (METHODS["characters"], 1.0)
-    seconds = {"words": 1.0, "characters": 60.0}  # which is more than a tenth of the run, words are less
+    seconds = {"pairs": 1.0, "characters": 60.0}  # which is more than a tenth of the run, pairs are less
     monkeypatch.setattr(floor, "_expected_seconds", lambda corpus, kind: seconds[kind])
     found = floor.measure_if_cheap(rows, none_right, seconds=100.0)
-    assert found.method == METHODS["words"] and found.accuracy < 1
+    assert found.method == METHODS["pairs"] and found.accuracy < 1
 
 
 def test_a_run_below_the_floor_says_so_everywhere(tmp_path, monkeypatch, capsys):

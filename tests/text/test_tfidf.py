@@ -88,13 +88,13 @@ def test_characters_are_those_of_scikit_learn():
     np.testing.assert_allclose(found, expected.decision_function(vectorizer.transform(asked)))
 
 
-def test_the_better_kind_is_chosen_and_words_if_both_are_as_good():
+def test_the_best_kind_is_chosen_and_pairs_if_all_are_as_good():
     compared = tfidf.compare(of_compounds())
-    assert (compared.better, compared.characters, compared.rows) == ("characters", 1.0, 8)
-    assert compared.words <= 0.5
+    assert (compared.best, compared.shares["characters"], compared.rows) == ("characters", 1.0, 8)
+    assert compared.shares["words"] <= 0.5
     words = corpus(["good film", "bad film"] * 5, [0, 1] * 5, ["good film", "bad film"], [0, 1], ["pos", "neg"])
-    assert tfidf.compare(words) == tfidf.Comparison(words=1.0, characters=1.0, rows=2)
-    assert tfidf.compare(words).better == "words"
+    assert tfidf.compare(words) == tfidf.Comparison(dict.fromkeys(tfidf.METHODS, 1.0), rows=2)
+    assert tfidf.compare(words).best == "pairs"
     assert tfidf.compare(corpus([" "], [0], ["a"], [0], ["a", "b"])) is None
 
 
@@ -108,6 +108,7 @@ def test_no_more_than_a_sample_is_compared(monkeypatch):
     [
         ({}, NgramLinearForSequenceClassification, "char", 5),
         ({"tokens": "word"}, NgramLinearForSequenceClassification, "word", 3),
+        ({"ngram_max": 2}, NgramLinearForSequenceClassification, "word", 2),
         ({"tokens": "char", "ngram_max": 2}, NgramLinearForSequenceClassification, "char", 2),
         ({"tokens": "char"}, NgramLinearForSequenceClassification, "char", 5),
         ({"vocab": "vocab.txt"}, NgramLinearForSequenceClassification, "word", 3),
@@ -128,3 +129,11 @@ def test_orders_of_texts_without_words_and_of_many(monkeypatch):
     monkeypatch.setattr(baselines, "MOST_CHARACTERS", 100)
     arguments, _ = baselines.with_tokens(BaselineArguments(), of_compounds(), NgramLinearForSequenceClassification)
     assert (arguments.tokens, arguments.ngram_max) == ("word", 3)
+
+
+def test_single_words_where_they_are_best(monkeypatch):
+    shares = {"words": 0.6, "pairs": 0.5, "characters": 0.4}
+    monkeypatch.setattr(baselines, "compare", lambda corpus: tfidf.Comparison(shares, rows=8))
+    arguments, noted = baselines.with_tokens(BaselineArguments(), of_compounds(), NgramLinearForSequenceClassification)
+    assert (arguments.tokens, arguments.ngram_max) == ("word", 1)
+    assert "60.0% by words, 50.0% by pairs, 40.0% by characters; n-grams of up to 1; " in noted.notes[0]
