@@ -3,6 +3,7 @@
 import inspect
 import logging
 from dataclasses import fields, replace
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -175,8 +176,8 @@ def memory(model: NgramLinearForSequenceClassification, rows: TokenRows, batch: 
     in_batch = batch * orders * (int(rows.lengths.max()) + 2)
     kept = 40 + (12 * labels if in_batch * labels <= MANY else 0)
     return (
-        f"{known - 1:,} n-grams are known: training takes {known * (8 + 20 * labels) / 1e6:,.0f} MB for them and at "
-        f"most {in_batch * kept / 1e6:,.0f} MB for a batch of {batch}"
+        f"{known - 1:,} n-grams are known: training takes {ceil(known * (8 + 20 * labels) / 1e6):,} MB for them and at "
+        f"most {ceil(in_batch * kept / 1e6):,} MB for a batch of {batch}"
     )
 
 

@@ -11,7 +11,7 @@ very splits that the recipes use; nothing of either is chosen by a test row. Pri
 German and Japanese are paragraphs of LibreOffice's help (MPL-2.0, packages of Debian), in pieces of some 200 and 100
 characters, which are to be told apart by the application they are about; pages are split, never pieces. Some of the
 Japanese pages are not translated. Cards are a plain table of text and fine class, classes of fewer than ten rows left
-out, cards split, never rows.
+out, cards split, never rows. Their test rows are few: `--draws 4` splits the pages of such a table four times more.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import csv
 import html
 import itertools
 import json
+import random
 import re
 import subprocess
 import sys
@@ -66,6 +67,22 @@ def recipe(name: str, flags: list[str], output_dir: Path) -> float:
     return json.loads((output_dir / "all_results.json").read_text(encoding="utf-8"))["test_accuracy"]
 
 
+def draw(table: Path, seed: int) -> Path:
+    """A folder of splits of a table: a tenth of its pages each in validation and test."""
+    with table.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv_reader(file)
+    page = header.index("page")
+    pages = sorted({row[page] for row in rows})
+    random.Random(seed).shuffle(pages)
+    tenth = len(pages) // 10
+    place = {name: "test" if i < tenth else "dev" if i < 2 * tenth else "train" for i, name in enumerate(pages)}
+    folder = table.with_name(f"{table.stem}_{seed}")
+    folder.mkdir(exist_ok=True)
+    for split in ("train", "dev", "test"):
+        _write(folder / f"{split}.csv", header, [row for row in rows if place[row[page]] == split])
+    return folder
+
+
 def write_help(pages: Path, language: str, path: Path) -> None:
     """Pieces of the pages of one language as a table: text, label, page."""
     rows, known = [], set()
@@ -101,6 +118,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("headlines", "imdb", "ccf", "cards", "help_pages", "output_dir"):
         parser.add_argument(f"--{name}", type=Path, required=name == "output_dir")
+    parser.add_argument("--draws", type=int, default=0)
     given = parser.parse_args()
     given.output_dir.mkdir(parents=True, exist_ok=True)
     corpora = []  # name, data, name for hfcls, recipe of its own
@@ -117,6 +135,9 @@ def main():
     for language in itertools.chain(PIECES if given.help_pages is not None else ()):
         write_help(given.help_pages, language, given.output_dir / f"{language}.csv")
         corpora.append((f"help, {language}", given.output_dir / f"{language}.csv", None, None))
+    for name, data, dataset, _ in [*corpora]:
+        if dataset is None:
+            corpora += [(f"{name}, draw {n}", draw(data, n), None, None) for n in range(1, given.draws + 1)]
     lines = []
     for name, data, dataset, own in corpora:
         folder = given.output_dir / name.replace(", ", "_").replace(" ", "_").lower()
