@@ -84,13 +84,15 @@ def with_tokens(
     Texts with words between spaces become n-grams of what answers most validation rows: of characters where words are
     compounds or have many endings, and rows are too few to know them all; of single words where rows are few and long.
     """
-    texts = joined_texts(corpus.splits["train"])
+    train = corpus.splits["train"]
+    texts = joined_texts(train.select(evenly_spread(len(train))))
     of_ngrams = model_class is not None and issubclass(model_class, NgramLinearForSequenceClassification)
     level, reason = token_level(texts)
     longest = 5 if level != "char" and arguments.tokens == "char" else 3
     if arguments.tokens == "auto":
         free = of_ngrams and arguments.vocab is None and arguments.ngram_max is None  # nothing says what they are of
-        if free and level != "char" and sum(map(len, texts)) <= MOST_CHARACTERS:
+        characters = sum(map(len, texts)) * len(train) / len(texts)
+        if free and level != "char" and characters <= MOST_CHARACTERS:
             compared = compare(corpus)
             if compared is not None:
                 longest = LONGEST[compared.best]
