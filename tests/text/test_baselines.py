@@ -99,7 +99,8 @@ def test_given_vocabulary_and_vectors(tmp_path, monkeypatch):
 
 def test_how_many_tokens_have_vectors_is_told_of_the_vocabulary_and_of_the_texts():
     vectors = Vectors(np.zeros((4, 2)), found=np.array([False, True, True, False]))
-    arguments, rows = SimpleNamespace(embeddings="folder/glove.txt"), SimpleNamespace(tokens=np.array([1, 1, 2, 3]))
+    arguments = SimpleNamespace(embeddings="folder/glove.txt")
+    rows = SimpleNamespace(count_tokens=lambda size: np.bincount([1, 1, 2, 3], minlength=size))
     assert baselines.coverage(arguments, vectors, rows) == (
         "vectors of glove.txt for 2 of 4 tokens of the vocabulary (66.7 %), which make 75.0 % of the training texts"
     )
