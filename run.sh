@@ -22,6 +22,7 @@ install() {
   echo "installing $packages packages into $venv, once: 0.5 GB to download, 3 GB where torch comes with CUDA, as on Linux"
   [ "$(uname)" != Linux ] || command -v nvidia-smi > /dev/null ||
     echo "(without CUDA: Ctrl-C, then PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu ./run.sh)"
+  trap 'echo "interrupted: the same command goes on installing" >&2; exit 130' INT
   "$python" -m venv "$venv"
   "$venv/bin/pip" install --disable-pip-version-check --progress-bar off -r requirements.lock | progress "$packages" || {
     echo "error: not installed; name a mirror of the package index with PIP_INDEX_URL=…, or a folder of wheels with" \
@@ -30,6 +31,7 @@ install() {
   }
   PYTHONWARNINGS=ignore "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
   echo "$wanted" > "$venv/installed"
+  trap - INT
 }
 
 # What pip prints, as one line that counts; in a file, only downloads of 10 MB and more have a line.
