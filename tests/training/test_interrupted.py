@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
 FLAGS = "--architecture text_cnn --embedding_dim 8 --tokens word --num_train_epochs 2 --use_cpu --bf16 False"
+FLAGS += " --rows_in_memory 20"  # of 48 training rows, which stay on the disk
 
 # Ends the process by `numbers` when `name` is opened for writing for the second time.
 INTERRUPTED = """

@@ -51,15 +51,16 @@ def _classify_missing(options: argparse.Namespace, job, fragments: list, workers
     from tqdm import tqdm
 
     from hfcls.inference.bulk.job import begin
-    from hfcls.inference.bulk.storage import exists
+    from hfcls.inference.bulk.storage import name_of, written_names
 
     begin(job, options.output)
-    answered = {one: exists(one.output) for one in fragments}
-    missing = [one for one in fragments if not answered[one]]
+    written = written_names(options.output)
+    missing = [one for one in fragments if name_of(one.output) not in written]
     if len(missing) < len(fragments):
         print_lines(f"{len(fragments) - len(missing):,} of {len(fragments):,} files have answers", file=sys.stderr)
     # Also those that earlier commands left out.
-    rows, bad_rows, failed = 0, sum(one.count_bad_rows() for one in fragments if answered[one]), []
+    earlier = [one for one in set(fragments) - set(missing) if name_of(one.bad) in written]
+    rows, bad_rows, failed = 0, sum(one.count_bad_rows() for one in earlier), []
     _check_bad_rows(bad_rows, options)
     with tqdm(total=len(missing), unit="file", disable=None) as bar:
         for done in _classify(options, job, missing, workers):

@@ -25,9 +25,7 @@ class Fragment:
         return f"{self.output.removesuffix('.parquet')}.bad.jsonl"
 
     def count_bad_rows(self) -> int:
-        """How many rows were left out when it was classified."""
-        if not exists(self.bad):
-            return 0
+        """How many rows are in `bad`, which has to be there."""
         with local_copy(self.bad) as copy, open(copy, "rb") as file:
             return sum(1 for _ in file)
 

@@ -99,6 +99,19 @@ def written_whole(path: str) -> Iterator[str]:
     os.replace(part, path)
 
 
+def written_names(folder: str) -> set[str]:
+    """What the files in `folder` and below it are called, as `name_of` says it: one listing, however many there are."""
+    if not is_remote(folder):
+        return {os.path.normpath(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names}
+    system, name = file_system(folder)
+    return set(system.find(name)) if system.exists(name) else set()
+
+
+def name_of(path: str) -> str:
+    """What a file is called in its file system."""
+    return file_system(path)[1] if is_remote(path) else os.path.normpath(path)
+
+
 def exists(path: str) -> bool:
     if not is_remote(path):
         return os.path.exists(path)

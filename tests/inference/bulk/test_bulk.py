@@ -257,7 +257,8 @@ def test_a_job_of_spark_of_ones_own(monkeypatch):
     from pyspark.sql import SparkSession
 
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
-    session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", False).getOrCreate()
+    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", False)
+    session = builder.config("spark.driver.memory", "512m").getOrCreate()
     schema = "id long, text string, prediction string, probability double, truncated boolean"
     try:
         frame = session.createDataFrame(list(enumerate(TEXTS)), "id long, text string")
