@@ -108,7 +108,9 @@ def _verb(verbs, name: str, run, summary: str, **options) -> _Parser:
 
 def _add_predict(verbs) -> None:
     parser = _verb(verbs, "predict", _predict, "classify texts, or a file of any length")
-    parser.add_argument("model", metavar="MODEL", help="the folder of a finished run, a Hub name, or modelscope:NAME")
+    parser.add_argument(
+        "model", metavar="MODEL", help="the folder of a finished run or of hfcls export, a Hub name, or modelscope:NAME"
+    )
     parser.add_argument("texts", metavar="TEXT", nargs="*")
     parser.add_argument("--input", metavar="FILE", help=INPUT_HELP)
     parser.add_argument("--output", metavar="FILE", help="the CSV file to write, or to go on with")
@@ -143,12 +145,12 @@ def _predict(options: argparse.Namespace) -> int:
     if options.input is not None:
         texts = TextFile(options.input, options.text_column, options.text_pair_column, options.encoding)
 
-    from hfcls.inference.classifier import Classifier
+    from hfcls.inference.onnx_classifier import load_classifier
     from hfcls.inference.prediction import predict_file
 
     for note in texts.notes if texts is not None else []:
         print_lines(note, file=sys.stderr)
-    classifier = Classifier(options.model, trust_remote_code=options.trust_remote_code)
+    classifier = load_classifier(options.model, trust_remote_code=options.trust_remote_code)
     if texts is None:
         for text, answer in zip(options.texts, classifier(options.texts), strict=True):
             width = 14 if classifier.thresholds is None else 0  # several labels make no column

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from hfcls.errors import InputError
-from hfcls.inference.classifier import each_core_its_batch
+from hfcls.inference.classifier import Classifier, each_core_its_batch
 from hfcls.inference.export.manifest import NAME, TextManifest
 from hfcls.inference.loading import loading_errors, tokenizer_class
 from hfcls.inference.text_classifier import TextClassifier
 from hfcls.models.truncation import Truncation
+
+ONNX_BATCH_SIZE = 16  # what lies between two operators of so few rows stays in the cache of a core
 
 
 class OnnxClassifier(TextClassifier):
@@ -48,6 +50,10 @@ class OnnxClassifier(TextClassifier):
         self._session = open_session(self.folder / manifest.graph, threads)
         self._inputs = manifest.inputs
 
+    @property
+    def batch_size(self) -> int:
+        return ONNX_BATCH_SIZE
+
     def logits(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         if inputs["input_ids"].shape[1] == 0:  # nothing but empty texts: a graph reads one token of padding
             inputs = {name: np.zeros((len(values), 1), dtype=np.int64) for name, values in inputs.items()}
@@ -62,6 +68,23 @@ class OnnxClassifier(TextClassifier):
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(state["folder"], threads=state["threads"])
+
+
+def is_exported(name_or_path: str | PathLike[str]) -> bool:
+    """Whether it is a folder that `hfcls export` wrote, not one of a model."""
+    folder = Path(name_or_path)
+    return (folder / NAME).is_file() and not (folder / "config.json").is_file()
+
+
+def load_classifier(name_or_path: str | PathLike[str], *, trust_remote_code: bool = False) -> TextClassifier:
+    """The classifier of a folder or of a hub, computed by torch, or by onnxruntime where the folder is an exported one.
+
+    Raises:
+        InputError: as `Classifier` and `OnnxClassifier`.
+    """
+    if is_exported(name_or_path):
+        return OnnxClassifier(name_or_path)
+    return Classifier(name_or_path, trust_remote_code=trust_remote_code)
 
 
 def open_session(graph: Path, threads: int = 1):

@@ -8,6 +8,7 @@ from pathlib import Path
 from hfcls.data.files import digest
 from hfcls.errors import InputError
 from hfcls.inference.bulk.storage import exists, file_system, find_files, is_remote, local_copy, written_whole
+from hfcls.inference.export.manifest import GRAPH, INT8_GRAPH
 
 NAME = "job.json"
 
@@ -67,13 +68,14 @@ class Job:
     @property
     def answers(self) -> dict[str, object]:
         """What the answers follow from."""
-        weights = Path(self.model, "model.safetensors")
+        files = (Path(self.model, name) for name in ("model.safetensors", INT8_GRAPH, GRAPH))
+        weights = next((file for file in files if file.is_file()), None)
         settings = asdict(self)
         for name in ("batch_size", "max_bad_rows", "trust_remote_code", "threads"):
             del settings[name]
         if self.image_column is None:  # as jobs were noted before there were pictures
             del settings["image_column"]
-        return settings | {"weights": digest(str(weights)).hex() if weights.is_file() else None}
+        return settings | {"weights": None if weights is None else digest(str(weights)).hex()}
 
 
 def find_fragments(inputs: str, output: str) -> list[Fragment]:

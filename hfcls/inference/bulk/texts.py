@@ -5,7 +5,7 @@ import pyarrow
 
 from hfcls.data.table_files import text_cell
 from hfcls.inference.bulk.job import Job
-from hfcls.inference.classifier import Classifier
+from hfcls.inference.onnx_classifier import load_classifier
 from hfcls.inference.text_classifier import answer, probabilities_of
 from hfcls.runs.predictions import probability_columns
 
@@ -21,7 +21,7 @@ class TextAnswers:
 
     def __init__(self, job: Job):
         self.job = job
-        self.classifier = Classifier(job.model, trust_remote_code=job.trust_remote_code)
+        self.classifier = load_classifier(job.model, trust_remote_code=job.trust_remote_code)
 
     def read_cell(self, cell, where: str) -> str:
         """A text, as training reads it."""

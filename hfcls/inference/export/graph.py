@@ -62,6 +62,7 @@ def write_graph(
         InputError: the exporter of torch cannot follow the model.
     """
     from hfcls.inference.export.operators import OPSET, TRANSLATIONS, exportable
+    from hfcls.inference.export.shortcuts import take_shortcuts
 
     try:
         with _quiet(), torch.no_grad():
@@ -82,6 +83,7 @@ def write_graph(
             f"{type(getattr(module, 'model', module)).__name__} cannot be exported ({reason.strip('- ')[:200]}); "
             "HFCLS_DEBUG=1 shows where"
         ) from error
+    take_shortcuts(program.model)
     _forget_where_it_was_made(program)
     program.save(path, external_data=sum(t.nbytes for t in module.state_dict().values()) > 2**31 - 2**24)
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from hfcls.models.text_rnn import CELLS
 
-OPSET = 18
+OPSET = 23
 
 # Of each cell: the ONNX operator, and where its gates lie among those of torch.
 _GATES = {

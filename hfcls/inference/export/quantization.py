@@ -80,6 +80,7 @@ def quantize(folder: Path, feeds: Sequence[dict[str, np.ndarray]], logits: Calla
         quantize_dynamic,
         quantize_static,
     )
+    from onnxruntime.quantization.registry import IntegerOpsRegistry
 
     class Rows(CalibrationDataReader):
         def __init__(self, rows: Iterable[dict[str, np.ndarray]]):
@@ -89,9 +90,11 @@ def quantize(folder: Path, feeds: Sequence[dict[str, np.ndarray]], logits: Calla
             return next(self.rows, None)
 
     exact, made = folder / GRAPH, {kind: folder / f"{kind}.onnx" for kind in ("dynamic", "static")}
+    # Its Attention is another one than that of the ONNX standard, which has no weights.
+    operators = [name for name in IntegerOpsRegistry if name != "Attention"]
     options = {"weight_type": QuantType.QInt8, "per_channel": True}
     with _quiet():
-        quantize_dynamic(exact, made["dynamic"], **options)
+        quantize_dynamic(exact, made["dynamic"], op_types_to_quantize=operators, **options)
         if feeds:
             quantize_static(exact, made["static"], Rows(feeds), quant_format=QuantFormat.QDQ, **options)
     kinds = ["dynamic", "static"] if feeds else ["dynamic"]

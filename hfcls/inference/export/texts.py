@@ -16,7 +16,7 @@ from hfcls.inference.export.rows import CheckedTexts
 from hfcls.inference.onnx_classifier import open_session
 from hfcls.inference.text_classifier import probabilities_of
 
-SCRIPT = Path(__file__).parent / "standalone" / "predict_texts.py"
+STANDALONE = Path(__file__).parent / "standalone"
 NAME = "predict.py"
 
 
@@ -38,7 +38,8 @@ def write_texts(classifier: Classifier, folder: Path) -> TextManifest:
     for code in folder.glob("*.py"):  # of a tokenizer of this project, which predict.py does without
         code.unlink()
     manifest.write(folder)
-    shutil.copyfile(SCRIPT, folder / NAME)
+    script = "predict_words.py" if manifest.segmenter else "predict_texts.py"
+    shutil.copyfile(STANDALONE / script, folder / NAME)
     return manifest
 
 

@@ -10,7 +10,7 @@ from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.download import model_folder
 from hfcls.inference.loading import load_chinese_clip, load_image_classifier, register_models
-from hfcls.inference.onnx_classifier import OnnxClassifier
+from hfcls.inference.onnx_classifier import OnnxClassifier, is_exported
 from hfcls.inference.serve import pictures, retrieval, texts
 from hfcls.inference.serve.app import Served
 from hfcls.inference.text_classifier import TextClassifier
@@ -19,7 +19,7 @@ from hfcls.inference.text_classifier import TextClassifier
 def load(
     name_or_path: str, *, onnx: bool = False, trust_remote_code: bool = False, pictures_dir: str | None = None
 ) -> Served:
-    """The model, ready to be served; with `onnx` one that `hfcls export` wrote.
+    """The model, ready to be served; with `onnx` it has to be one that `hfcls export` wrote.
 
     `pictures_dir` is what a model of retrieval searches.
 
@@ -27,6 +27,7 @@ def load(
         InputError: it is not there, or cannot be served; as `Classifier`.
     """
     name = Path(name_or_path).resolve().name if Path(name_or_path).is_dir() else name_or_path
+    onnx = onnx or is_exported(name_or_path)
     architecture = "" if onnx else _architecture(name_or_path)
     if architecture == ChineseCLIPModel.__name__:
         return _retrieval(name, name_or_path, pictures_dir)

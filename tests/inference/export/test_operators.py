@@ -45,35 +45,37 @@ def test_search_and_stable_sort(tmp_path):
         np.testing.assert_array_equal(values, expected.numpy())
 
 
-@pytest.mark.parametrize(("cell", "pooling"), [("gru", "rcnn"), ("rnn", "last"), ("lstm_by_hand", "attention")])
-def test_recurrent_cells(cell, pooling, tmp_path):
+CELLS = [("gru", "rcnn"), ("rnn", "last"), ("lstm_by_hand", "attention")]
+
+
+class Logits(torch.nn.Module):
+    """Of several models, one after the other."""
+
+    def __init__(self, models):
+        super().__init__()
+        self.models = torch.nn.ModuleList(models)
+
+    def forward(self, *tensors):
+        return tuple(model(input_ids=tensors[0], attention_mask=tensors[1]).logits for model in self.models)
+
+
+def test_recurrent_cells(tmp_path):
     torch.manual_seed(0)
-    config = TextRNNConfig(
-        vocab_size=30, embedding_dim=6, hidden_size=5, num_layers=2, cell=cell, pooling=pooling, num_labels=3
-    )
-    model = TextRNNForSequenceClassification(config).eval()
-
-    def logits(ids, mask):
-        return model(input_ids=ids, attention_mask=mask).logits
-
-    class Logits(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = model
-
-        def forward(self, *tensors):
-            return self.model(input_ids=tensors[0], attention_mask=tensors[1]).logits
-
+    sizes = {"vocab_size": 30, "embedding_dim": 6, "hidden_size": 5, "num_layers": 2, "num_labels": 3}
+    configs = [TextRNNConfig(cell=cell, pooling=pooling, **sizes) for cell, pooling in CELLS]
+    logits = Logits(TextRNNForSequenceClassification(config) for config in configs).eval()
     ids, mask = torch.ones(2, 8, dtype=torch.int64), torch.tensor([[1] * 8, [1] * 3 + [0] * 5])
     axes = {name: {0: "batch", 1: "sequence"} for name in ("ids", "mask")}
-    write_graph(Logits(), {"ids": ids, "mask": mask}, ["logits"], tmp_path / "g.onnx", axes)
+    names = [cell for cell, _ in CELLS]
+    write_graph(logits, {"ids": ids, "mask": mask}, names, tmp_path / "g.onnx", axes)
     session = open_session(tmp_path / "g.onnx")
     for rows, width in [(1, 1), (5, 31)]:
         ids = torch.randint(1, 30, (rows, width))
         mask = (torch.arange(width) < torch.randint(0, width + 1, (rows, 1))).long()
+        found = session.run(names, {"ids": ids.numpy(), "mask": mask.numpy()})
         with torch.no_grad():
-            expected = logits(ids, mask).numpy()
-        found = session.run(None, {"ids": ids.numpy(), "mask": mask.numpy()})[0]
-        np.testing.assert_allclose(found, expected, atol=1e-6)
-    # The model itself stays as it was.
-    assert type(model.encoder.layers[0][0]).__name__ in ("GRU", "RNN", "LSTMByHand")
+            for answers, expected in zip(found, logits(ids, mask), strict=True):
+                np.testing.assert_allclose(answers, expected.numpy(), atol=1e-6)
+    # The models themselves stay as they were.
+    kinds = [type(model.encoder.layers[0][0]).__name__ for model in logits.models]
+    assert kinds == ["GRU", "RNN", "LSTMByHand"]

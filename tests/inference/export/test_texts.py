@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
+from hfcls.cli import main
 from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
 
@@ -37,13 +39,10 @@ json.dump([probabilities.tolist(), chosen.tolist(), sorted(sys.modules)], sys.st
 """
 
 
-@pytest.fixture(scope="module", params=["bert_pair", "dpcnn", "jieba", "ngram_linear_multi_label"])
-def exported(request, tmp_path_factory):
+@pytest.fixture(params=["bert_pair", "dpcnn", "jieba", "ngram_linear_multi_label"])
+def exported(request, exported_folder):
     """A saved model, and the folder that it was exported to."""
-    folder = tmp_path_factory.mktemp(request.param) / "onnx"
-    lines = export(str(SAVED / request.param), str(folder), Wanted(rows=20))
-    assert len(lines) == 1 and lines[0].startswith("20 rows of predictions.csv: logits equal to ")
-    return SAVED / request.param, folder
+    return SAVED / request.param, exported_folder(request.param)
 
 
 def test_it_answers_as_before_without_torch(exported, tmp_path):
@@ -89,22 +88,34 @@ def test_onnx_classifier_is_asked_as_a_classifier(exported):
         np.testing.assert_array_equal(onnx.thresholds, model.thresholds)
 
 
-def test_an_export_that_disagrees_is_refused(exported, tmp_path):
-    saved, folder = exported
-    if saved.name != "jieba":
-        pytest.skip("one model is enough")
-    for name, value, told in [("TOLERANCE", 0.0, "logits that differ by"), ("TOLERANCE", -1.0, "disagrees")]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(check, name, value)
-            with pytest.raises(InputError, match=told):
-                export(str(saved), str(tmp_path / "out"), Wanted(rows=5))
+def test_an_export_that_disagrees_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "TOLERANCE", -1.0)
+    with pytest.raises(InputError, match="the exported model disagrees: row .* logits that differ by"):
+        export(str(SAVED / "jieba"), str(tmp_path / "out"), Wanted(rows=5))
     assert list(tmp_path.iterdir()) == []  # no half of it either
+
+
+def test_folders_that_are_no_place_for_an_export_and_models_that_are_none(exported_folder):
     with pytest.raises(InputError, match="is there already"):
-        export(str(saved), str(folder), Wanted(rows=5))
+        export(str(SAVED / "jieba"), str(exported_folder("jieba")), Wanted(rows=5))
     with pytest.raises(InputError, match="jieba/onnx, which hfcls push"):
-        export(str(saved), str(saved), Wanted(rows=5))
+        export(str(SAVED / "jieba"), str(SAVED / "jieba"), Wanted(rows=5))
     with pytest.raises(InputError, match="holds no exported model"):
-        OnnxClassifier(saved)
+        OnnxClassifier(SAVED / "jieba")
+
+
+def test_predict_takes_an_exported_folder(exported_folder, tmp_path, capsys):
+    (tmp_path / "in.csv").write_text("text,second\ngreat value,good\n,\n二 two,\n", encoding="utf-8")
+    answers = []
+    for number, model in enumerate([SAVED / "bert_pair", exported_folder("bert_pair")]):
+        output = tmp_path / f"{number}.csv"
+        flags = ["--input", str(tmp_path / "in.csv"), "--output", str(output), "--text_pair_column", "second"]
+        with pytest.raises(SystemExit) as ended:
+            main(["predict", str(model), *flags, "--all_probabilities"])
+        assert ended.value.code == 0, capsys.readouterr().err
+        answers.append(pandas.read_csv(output))
+    pandas.testing.assert_frame_equal(*answers, atol=1e-5)
+    assert len(answers[0]) == 3
 
 
 def test_another_label_is_refused():
