@@ -16,8 +16,12 @@ def add_explain(verbs) -> None:
     parser.set_defaults(run=_explain)
     parser.add_argument("model", metavar="MODEL", help="the folder of a finished run, or a Hub name")
     parser.add_argument(
-        "texts", metavar="TEXT", nargs="*", help="without any, and without --input: the run's report explains its rows"
+        "texts",
+        metavar="TEXT",
+        nargs="*",
+        help="or pictures, as the model has it; without any, and without --input: the run's report explains its rows",
     )
+    parser.add_argument("--picture", metavar="FILE", help="of a Chinese-CLIP: what in it is near to TEXT")
     parser.add_argument("--input", metavar="FILE", help="texts to explain, in any format that predict reads")
     parser.add_argument("--output", metavar="FILE", help="the page to write [explanation.html, for --input]")
     parser.add_argument("--label", help="the label to explain [the most probable one of each text]")
@@ -33,6 +37,12 @@ def _explain(options: argparse.Namespace) -> int:
         raise InputError("give texts, or --input FILE")
     if options.rows < 1:
         raise InputError(f"--rows {options.rows}: give at least 1")
+    if Path(options.model, "config.json").is_file() or options.picture is not None:
+        from hfcls.inference.kind import kind_of
+
+        kind = kind_of(options.model, options.trust_remote_code)
+        if kind in ("images", "pairs"):
+            return _explain_pictures(options, kind)
     rows = [(text, None) for text in options.texts] if options.input is None else _rows(options)
     if not rows:
         return _explain_run(options)
@@ -52,6 +62,27 @@ def _explain(options: argparse.Namespace) -> int:
     if options.input is not None or options.output is not None:
         page = write_page(classifier, explained, options.output or "explanation.html")
         print_lines(f"explanation: {page}")
+    return 0
+
+
+def _explain_pictures(options: argparse.Namespace, kind: str) -> int:
+    """Explains pictures that a classifier of pictures is given, or one that a Chinese-CLIP compares with a text."""
+    from hfcls.inference.explain.picture_page import write_picture_page
+    from hfcls.inference.explain.pictures import explain_caption, explain_label
+    from hfcls.inference.loading import load_chinese_clip, load_image_classifier
+
+    if options.input is not None or not options.texts or (options.picture is None) != (kind == "images"):
+        needs = "pictures: hfcls explain MODEL FILE …" if kind == "images" else "TEXT and --picture FILE"
+        raise InputError(f"{options.model}: needs {needs}")
+    processor, model = (load_image_classifier if kind == "images" else load_chinese_clip)(options.model)
+    model.eval()
+    if kind == "images":
+        explained = [explain_label(processor, model, path, options.label) for path in options.texts]
+    else:
+        explained = [explain_caption(processor, model, options.picture, text) for text in options.texts]
+    for one in explained:
+        print_lines(f"{printable(shortened(one.answer, 60)):<14} {one.score:.4f}  {printable(one.name)}")
+    print_lines(f"explanation: {write_picture_page(options.model, explained, options.output or 'explanation.html')}")
     return 0
 
 

@@ -4,6 +4,8 @@ The path leads from the text without its tokens, their vectors zero, to the text
 here hands it a model whose input are vectors, whatever the architecture does with the numbers of its tokens.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch.func import functional_call
@@ -27,28 +29,39 @@ def token_weights(model: PreTrainedModel, tokens: Tokens, label: int) -> tuple[n
     Raises:
         InputError: captum is not installed, or the model has no input embeddings.
     """
+    vectors, kept = _vectors(model, tokens)
+    forward = _VectorModel(model, tokens, label)
+    rows = max(1, BATCH_TOKENS // len(vectors))
+    weights, rest, gap = integrated_gradients(forward, vectors, vectors * kept[:, None], rows)
+    return weights.sum(1).double().cpu().numpy(), rest, gap
+
+
+def integrated_gradients(
+    forward: Callable[[torch.Tensor], torch.Tensor], point: torch.Tensor, baseline: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, float, float]:
+    """What each number of `point` adds to `forward`, which takes (B, *) and returns (B,), `rows` of them at once.
+
+    Returns:
+        Weights as `point` (*); `forward` of `baseline` (*); and the gap, the share of the change between both that the
+        weights do not sum up to.
+
+    Raises:
+        InputError: captum is not installed.
+    """
     try:
         from captum.attr import IntegratedGradients
     except ImportError as error:
         raise InputError("explaining this model needs an extra: pip install 'hfcls[explain]'") from error
-    vectors, kept = _vectors(model, tokens)
-    baseline = vectors * kept[:, None]
-    forward = _VectorModel(model, tokens)
     integral = IntegratedGradients(forward)
     with torch.no_grad():
-        ends = forward(torch.stack([vectors, baseline]))[:, label].tolist()
-    change = ends[0] - ends[1]
+        end, start = forward(torch.stack([point, baseline])).tolist()
     for steps in STEPS:
-        rows = max(1, BATCH_TOKENS // len(vectors))
         with torch.backends.cudnn.flags(enabled=False):  # whose recurrent layers have no gradient outside of training
-            weights = integral.attribute(
-                vectors[None], baseline[None], target=label, n_steps=steps, internal_batch_size=rows
-            )
-        weights = weights[0].sum(1).double().cpu().numpy()
-        gap = abs(change - weights.sum()) / max(abs(change), 1e-6)
+            weights = integral.attribute(point[None], baseline[None], n_steps=steps, internal_batch_size=rows)[0]
+        gap = abs(end - start - weights.double().sum().item()) / max(abs(end - start), 1e-6)
         if gap <= GAP:
             break
-    return weights, ends[1], float(gap)
+    return weights, start, float(gap)
 
 
 def _vectors(model: PreTrainedModel, tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,14 +73,14 @@ def _vectors(model: PreTrainedModel, tokens: Tokens) -> tuple[torch.Tensor, torc
 
 
 class _VectorModel:
-    """The logits of texts that are given as vectors (rows, tokens, width) in place of numbers.
+    """The logit of one class for texts that are given as vectors (rows, tokens, width) in place of numbers.
 
     The vectors become the table that the model looks its tokens up in, every token with a row of its own: so it holds
     for models that look up each distinct token once, too. No token has the number of the padding.
     """
 
-    def __init__(self, model: PreTrainedModel, tokens: Tokens):
-        self.model = model
+    def __init__(self, model: PreTrainedModel, tokens: Tokens, label: int):
+        self.model, self.label = model, label
         table = model.get_input_embeddings().weight
         self.name = next(name for name, weight in model.named_parameters() if weight is table)
         padding = model.config.pad_token_id
@@ -80,4 +93,6 @@ class _VectorModel:
         table = torch.cat([vectors.new_zeros(self.first, width), vectors.reshape(-1, width)])
         numbers = torch.arange(rows * length, device=vectors.device).view(rows, length) + self.first
         inputs = {name: values.expand(rows, -1) for name, values in self.inputs.items()}
-        return functional_call(self.model, {self.name: table}, kwargs={"input_ids": numbers, **inputs}).logits
+        return functional_call(self.model, {self.name: table}, kwargs={"input_ids": numbers, **inputs}).logits[
+            :, self.label
+        ]

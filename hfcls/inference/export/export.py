@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import AutoConfig, ChineseCLIPConfig
-
 from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.export.cards import check_cards, load_cards, write_cards
@@ -22,7 +20,8 @@ from hfcls.inference.export.readme import write_readme
 from hfcls.inference.export.retrieval import check_retrieval, write_retrieval
 from hfcls.inference.export.rows import random_texts, rows_of_file, rows_of_run
 from hfcls.inference.export.texts import check_texts, quantize_texts, text_logits, write_texts
-from hfcls.inference.loading import load_chinese_clip, load_image_classifier, loading_errors
+from hfcls.inference.kind import kind_of
+from hfcls.inference.loading import load_chinese_clip, load_image_classifier
 from hfcls.runs.hub import clean_local_paths
 
 
@@ -58,7 +57,7 @@ def export(model: str, out: str, wanted: Wanted, *, trust_remote_code: bool = Fa
         InputError: the model cannot be loaded or exported, `out` is there already, or the export disagrees.
     """
     with _in_place_when_whole(out) as folder:
-        kind = _kind(model, trust_remote_code)
+        kind = kind_of(model, trust_remote_code)
         if kind == "texts":
             lines = _export_texts(model, folder, wanted, trust_remote_code)
         elif wanted.int8:
@@ -89,18 +88,6 @@ def _export_texts(model: str, folder: Path, wanted: Wanted, trust_remote_code: b
         measured.check(wanted.force)
         lines.insert(0, str(measured))
     return lines
-
-
-def _kind(model: str, trust_remote_code: bool) -> str:
-    """What the model reads: texts, images, pairs or cards."""
-    with loading_errors(model):
-        config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
-    if config.model_type == ChineseCLIPConfig.model_type:
-        return "pairs"
-    if config.model_type in ("card_fusion", "label_similarity"):
-        return "cards"
-    named = (config.architectures or [""])[0]
-    return "images" if named.endswith("ForImageClassification") else "texts"
 
 
 def _export_images(model: str, folder: Path, wanted: Wanted) -> Agreement:

@@ -1,0 +1,21 @@
+"""What the models of this project read."""
+
+from transformers import AutoConfig, ChineseCLIPConfig
+
+from hfcls.inference.loading import loading_errors
+
+
+def kind_of(model: str, trust_remote_code: bool = False) -> str:
+    """What the model of a folder or Hub name reads: texts, images, pairs or cards.
+
+    Raises:
+        InputError: it is not there.
+    """
+    with loading_errors(model):
+        config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
+    if config.model_type == ChineseCLIPConfig.model_type:
+        return "pairs"
+    if config.model_type in ("card_fusion", "label_similarity"):
+        return "cards"
+    named = (config.architectures or [""])[0]
+    return "images" if named.endswith("ForImageClassification") else "texts"
