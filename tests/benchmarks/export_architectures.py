@@ -23,8 +23,8 @@ from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassificatio
 SAVED = Path(__file__).parents[1] / "saved_models"
 ENCODER = {"hidden_size": 16, "num_attention_heads": 4, "intermediate_size": 24, "num_hidden_layers": 2}
 ENCODERS = {  # of transformers: what its config needs besides
-    "Roberta": {**ENCODER, "pad_token_id": 0, "type_vocab_size": 1},
-    "XLMRoberta": {**ENCODER, "pad_token_id": 0, "type_vocab_size": 1},
+    "Roberta": {**ENCODER, "type_vocab_size": 1},
+    "XLMRoberta": {**ENCODER, "type_vocab_size": 1},
     "ModernBert": {**ENCODER, "global_attn_every_n_layers": 2, "local_attention": 8},
     "DistilBert": {"dim": 16, "n_heads": 4, "hidden_dim": 24, "n_layers": 2},
     "Electra": {**ENCODER, "embedding_size": 8},
@@ -57,7 +57,9 @@ def _exported(name: str, make: Callable[[str, Path], Path]) -> str:
 
 def _encoder(name: str, folder: Path) -> Path:
     tokenizer = AutoTokenizer.from_pretrained(SAVED / "bert")
-    config = getattr(transformers, f"{name}Config")(vocab_size=len(tokenizer), num_labels=3, **ENCODERS[name])
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    sizes = {"vocab_size": len(tokenizer), "num_labels": 3} | special | ENCODERS[name]
+    config = getattr(transformers, f"{name}Config")(**sizes)
     tokenizer.model_max_length = 64
     tokenizer.save_pretrained(folder)
     return _random(f"{name}ForSequenceClassification", config, folder)
