@@ -182,7 +182,13 @@ def hostile(model: str, requests: int, flags: list[str]) -> None:
         with contextlib.closing(server.connect()) as connection:
             assert server.ask(connection, "/predict", body_of("a"), JSON)[0] == 200
     print(f"{requests} mutated requests: {dict(sorted(statuses.items()))}")
-    print("the slowest, with status and bytes:", *[f"{seconds:.2f} s {rest}" for seconds, *rest in sorted(times)[-5:]])
+    for what, found in (
+        ("refused", [one for one in times if one[1] != 200 and one[2] < len(long_body)]),
+        ("refused, of 100 MB", [one for one in times if one[2] == len(long_body)]),
+        ("sound after all, and answered", [one for one in times if one[1] == 200]),
+    ):
+        slowest = [f"{seconds:.2f} s {rest}" for seconds, *rest in sorted(found)[-3:]]
+        print(f"{len(found)} {what}; the slowest, with status and bytes:", *slowest)
     print("memory in MB after each hundred:", *[size // 2**20 for size in sizes])
 
 

@@ -6,6 +6,7 @@ The path leads from a picture of one colour, the median of its own, to the pictu
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ def explain_label(
         shares = model(pixel_values=pixels[None]).logits[0].softmax(0)
     chosen = int(shares.argmax()) if label is None else names.index(label)
     patches = patch_weights(lambda batch: model(pixel_values=batch).logits[:, chosen], pixels)
-    return PictureExplanation(path, names[chosen], float(shares[chosen]), pixels.numpy(), *patches)
+    return PictureExplanation(Path(path).name, names[chosen], float(shares[chosen]), pixels.numpy(), *patches)
 
 
 def explain_caption(
@@ -80,7 +81,7 @@ def explain_caption(
 
     with torch.no_grad():
         cosine = float(cosines(pixels[None])[0])
-    return PictureExplanation(path, caption, cosine, pixels.numpy(), *patch_weights(cosines, pixels))
+    return PictureExplanation(Path(path).name, caption, cosine, pixels.numpy(), *patch_weights(cosines, pixels))
 
 
 def patch_weights(

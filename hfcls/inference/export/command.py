@@ -25,7 +25,6 @@ def add_export(verbs) -> None:
     )
     parser.add_argument("--optimize", action="store_true", help="fuse operators, for onnxruntime alone")
     parser.add_argument("--int8", action="store_true", help="8-bit weights; the accuracy of both is told")
-    parser.add_argument("--calibrate_on", metavar="FILE", help="training rows, for static int8 where it is nearer")
     parser.add_argument("--force", action="store_true", help="keep an int8 model that answers otherwise (p < 0.05)")
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
 
@@ -41,14 +40,13 @@ def _export(options: argparse.Namespace) -> int:
 
     from hfcls.inference.export.export import Wanted, export
 
-    if not options.int8 and (options.force or options.calibrate_on is not None):
-        raise InputError("--force and --calibrate_on are of --int8: give it, or leave them out")
+    if options.force and not options.int8:
+        raise InputError("--force is of --int8: give both, or leave it out")
     wanted = Wanted(
         rows=options.rows or (INT8_ROWS if options.int8 else ROWS),
         check_on=options.check_on,
         optimize=options.optimize,
         int8=options.int8,
-        calibrate_on=options.calibrate_on,
         force=options.force,
     )
     for line in export(options.model, options.out, wanted, trust_remote_code=options.trust_remote_code):

@@ -15,7 +15,6 @@ from hfcls.inference.export.check import Agreement
 from hfcls.inference.export.graph import optimize
 from hfcls.inference.export.images import check_images, write_images
 from hfcls.inference.export.pictures import pictures_of, random_pictures
-from hfcls.inference.export.quantization import CALIBRATION_ROWS
 from hfcls.inference.export.readme import write_readme
 from hfcls.inference.export.retrieval import check_retrieval, write_retrieval
 from hfcls.inference.export.rows import random_texts, rows_of_file, rows_of_run
@@ -35,7 +34,6 @@ class Wanted:
             ones where it keeps none.
         optimize: operators fused for onnxruntime, before anything is checked.
         int8: an int8 graph as well, which then is the one that answers.
-        calibrate_on: a file of training rows, for static quantisation.
         force: keep an int8 graph that answers otherwise than the model.
     """
 
@@ -43,7 +41,6 @@ class Wanted:
     check_on: str | None = None
     optimize: bool = False
     int8: bool = False
-    calibrate_on: str | None = None
     force: bool = False
 
 
@@ -78,13 +75,12 @@ def _export_texts(model: str, folder: Path, wanted: Wanted, trust_remote_code: b
         rows = rows_of_file(wanted.check_on, wanted.rows)
     if wanted.int8 and rows.labels is None:
         raise InputError(f"--int8: is measured on test rows with labels, and these are {rows.what}: export a run")
-    calibration = None if wanted.calibrate_on is None else rows_of_file(wanted.calibrate_on, CALIBRATION_ROWS)
     write_texts(classifier, folder)
     _optimize(folder, wanted)
     expected = text_logits(classifier, rows)
     lines = [str(check_texts(classifier, folder, rows, expected))]
     if wanted.int8:
-        measured = quantize_texts(classifier, folder, rows, expected, calibration)
+        measured = quantize_texts(classifier, folder, rows, expected)
         measured.check(wanted.force)
         lines.insert(0, str(measured))
     return lines

@@ -13,7 +13,6 @@ from hfcls.inference.export.graph import Answers, write_graph
 from hfcls.inference.export.manifest import INT8_GRAPH, TextManifest
 from hfcls.inference.export.quantization import Accuracies, measure, quantize
 from hfcls.inference.export.rows import CheckedTexts
-from hfcls.inference.onnx_classifier import open_session
 from hfcls.inference.text_classifier import probabilities_of
 
 STANDALONE = Path(__file__).parent / "standalone"
@@ -57,31 +56,17 @@ def check_texts(classifier: Classifier, folder: Path, rows: CheckedTexts, expect
     return compare(expected, chosen_labels(classifier, expected), script_answers(folder, rows), rows.what)
 
 
-def quantize_texts(
-    classifier: Classifier, folder: Path, rows: CheckedTexts, expected: np.ndarray, calibration: CheckedTexts | None
-) -> Accuracies:
+def quantize_texts(classifier: Classifier, folder: Path, rows: CheckedTexts, expected: np.ndarray) -> Accuracies:
     """Adds an int8 graph to `folder`, by which predict.py answers from now on.
 
     Args:
         rows: of the test split, with their labels.
         expected: the model's logits of `rows`.
-        calibration: rows of training, for static quantisation.
     """
-    encoded = {} if calibration is None else classifier.encode(calibration.texts, calibration.pairs)
-    manifest = TextManifest.read(folder)
-    feeds = [
-        {name: np.array([encoded[name][row] or [0]], dtype=np.int64) for name in manifest.inputs}
-        for row in range(len(encoded.get("input_ids", [])))
-    ]
-
-    def logits(graph: Path) -> np.ndarray:
-        session = open_session(graph)
-        return np.concatenate([session.run(["logits"], row)[0] for row in feeds])
-
-    kind = quantize(folder, feeds, logits)
-    replace(manifest, graph=INT8_GRAPH).write(folder)
+    quantize(folder)
+    replace(TextManifest.read(folder), graph=INT8_GRAPH).write(folder)
     chosen = chosen_labels(classifier, expected), script_answers(folder, rows)[1]
-    return measure(kind, *(_correct(labels, rows) for labels in chosen))
+    return measure(*(_correct(labels, rows) for labels in chosen))
 
 
 def _correct(chosen: np.ndarray, rows: CheckedTexts) -> np.ndarray:

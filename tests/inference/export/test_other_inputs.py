@@ -90,7 +90,7 @@ def test_a_model_is_pushed_with_its_graphs_and_no_path_of_this_machine(tmp_path,
         main(["export", str(model), str(model / "onnx"), "--int8", "--rows", "30"])
     assert ended.value.code == 0
     printed = capsys.readouterr().out.splitlines()
-    assert "int8 (dynamic): accuracy" in printed[0] and "McNemar's p = " in printed[0] and "on 30 rows" in printed[0]
+    assert "int8: accuracy" in printed[0] and "McNemar's p = " in printed[0] and "on 30 rows" in printed[0]
     assert printed[-1].startswith(f"{model / 'onnx'}: 30 rows of predictions.csv: logits equal to ")
     (model / "onnx" / "notes.txt").write_text("mine")
     pushed = {path.relative_to(model).as_posix() for path in files_to_push(model)}
@@ -105,19 +105,19 @@ def test_a_model_is_pushed_with_its_graphs_and_no_path_of_this_machine(tmp_path,
 
 def test_an_int8_model_that_answers_otherwise_is_refused():
     right = np.ones(400, dtype=bool)
-    worse = measure("dynamic", right, np.arange(400) >= 20)
+    worse = measure(right, np.arange(400) >= 20)
     assert (worse.float32, worse.int8, worse.rows) == (1.0, 0.95, 400) and worse.p < 1e-4
     with pytest.raises(InputError, match="accuracy 0.9500, float32 1.0000 on 400 rows.*nothing was written.*--force"):
         worse.check(force=False)
     worse.check(force=True)
-    measure("static", right, np.arange(400) >= 3).check(force=False)
+    measure(right, np.arange(400) >= 3).check(force=False)
 
 
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
         (["--rows", "0"], "--rows 0: give at least 1"),
-        (["--force"], "--force and --calibrate_on are of --int8"),
+        (["--force"], "--force is of --int8"),
         (["--check_on", "nowhere.csv"], "nowhere.csv"),
     ],
 )
