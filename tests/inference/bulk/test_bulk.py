@@ -220,6 +220,12 @@ def test_wherever_fsspec_reaches(files, tmp_path):
         memory.store.clear()
 
 
+@pytest.fixture(autouse=True)
+def workers_of_ray_wait_for_nobody(monkeypatch):
+    """Their niceness is 15, by which beside other work they hardly come to begin."""
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+
+
 ENGINES = [
     pytest.param("ray", marks=pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")),
     pytest.param(
@@ -242,7 +248,9 @@ def test_every_engine_writes_the_same_files(engine, files, tmp_path):
 def test_a_job_of_ray_of_ones_own():
     import ray
 
-    ray.init(log_to_driver=False, include_dashboard=False)
+    from hfcls.inference.bulk.on_ray import STORE
+
+    ray.init(log_to_driver=False, include_dashboard=False, num_cpus=1, object_store_memory=STORE)
     try:
         data = ray.data.from_items([{"id": row, "text": text} for row, text in enumerate(TEXTS)])
         answers = data.map_batches(Classifier, fn_constructor_args=[MODEL], concurrency=1, batch_size=4).take_all()
