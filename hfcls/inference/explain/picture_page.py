@@ -33,7 +33,7 @@ def write_picture_page(model: str, explained: Sequence[PictureExplanation], path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
     return path
 
 
