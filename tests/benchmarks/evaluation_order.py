@@ -19,7 +19,7 @@ from gpu import our_trainer
 
 from hfcls.training import trainer as training
 
-BATCH = 64
+BATCH = 32
 
 
 def seconds(case: gpu_models.Case, by_length: bool) -> tuple[float, np.ndarray]:
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    lengths = {"reviews": gpu_models.review_lengths(640, 512), "headlines": gpu_models.headline_lengths(6400)}
+    lengths = {"reviews": gpu_models.review_lengths(320, 512), "headlines": gpu_models.headline_lengths(1600)}
     for name, rows in lengths.items():
         case = gpu_models.encoder(name, BATCH, rows, 1000, 4, 256)
         ratios = []

@@ -1,7 +1,9 @@
 """The notebooks are what is made of their scripts, and the scripts run, on samples and without a network."""
 
 import json
+import os
 import runpy
+from importlib.util import find_spec
 from pathlib import Path
 
 import datasets
@@ -22,6 +24,23 @@ def test_a_notebook_is_its_script(script):
     code = "".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code")
     lines = [line for line in script.read_text(encoding="utf-8").splitlines() if line and not line.startswith("# ")]
     assert [line for line in code.splitlines() if line and not line.startswith("# ")] == [x for x in lines if x != "#"]
+
+
+@pytest.mark.skipif(find_spec("nbclient") is None, reason="nbclient is not installed (pip install nbclient ipykernel)")
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_notebook_runs_in_a_kernel(script, tmp_path, monkeypatch):
+    """By what `nbconvert --execute` runs notebooks with."""
+    import nbclient
+    import nbformat
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(NOTEBOOKS.parents[1]), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
+    client = nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute()
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code) and any(cell.outputs for cell in code)
 
 
 @pytest.fixture(autouse=True)
