@@ -12,6 +12,7 @@ import hfcls.data.card_text
 import hfcls.models.card_ngrams
 from hfcls.data.card_text import clean_card
 from hfcls.errors import InputError
+from hfcls.inference.download import model_folder
 from hfcls.inference.export.check import Agreement, compare, load_script, script_outputs
 from hfcls.inference.export.graph import Answers, write_graph
 from hfcls.inference.export.images import STANDALONE
@@ -39,8 +40,9 @@ def load_cards(name_or_path: str) -> tuple[PreTrainedTokenizerBase | None, PreTr
                 "it: export a model that was trained without --embedding_model"
             )
         with_tokens = getattr(model.config, "text_config", None) is not None
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False) if with_tokens else None
-        return tokenizer, model
+        if not with_tokens:
+            return None, model
+        return AutoTokenizer.from_pretrained(model_folder(name_or_path), trust_remote_code=False), model
 
 
 def write_cards(tokenizer: PreTrainedTokenizerBase | None, model: PreTrainedModel, folder: Path) -> None:

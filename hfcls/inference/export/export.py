@@ -53,8 +53,9 @@ def export(model: str, out: str, wanted: Wanted, *, trust_remote_code: bool = Fa
     Raises:
         InputError: the model cannot be loaded or exported, `out` is there already, or the export disagrees.
     """
+    # Before a folder is made, which may lie in that of a model that is not there.
+    kind = kind_of(model, trust_remote_code)
     with _in_place_when_whole(out) as folder:
-        kind = kind_of(model, trust_remote_code)
         if kind == "texts":
             lines = _export_texts(model, folder, wanted, trust_remote_code)
         elif wanted.int8:

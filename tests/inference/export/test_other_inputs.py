@@ -36,6 +36,17 @@ def ask(folder: Path, *arguments: str) -> str:
     return found.stdout
 
 
+def test_of_a_model_that_is_not_there_nothing_is_made(tmp_path, capsys):
+    for verb in (
+        ["export", str(tmp_path / "run"), str(tmp_path / "run" / "onnx")],
+        ["explain", str(tmp_path / "run"), "x"],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(verb)
+        assert ended.value.code == 2 and not any(tmp_path.iterdir())
+        assert f"{tmp_path / 'run'}: there is no such folder, and it is no name of a model" in capsys.readouterr().err
+
+
 def test_pictures_are_answered_as_before(tmp_path):
     expected = json.loads((SAVED / "image_cnn" / "expected.json").read_text())
     images = load_digits().images[expected["rows"]]
