@@ -16,7 +16,7 @@ from hfcls.audit.near_duplicates import find_near_duplicates
 from hfcls.audit.suspicious import find_suspicious_labels
 from hfcls.audit.texts import find_unfit_texts
 from hfcls.data.repetition import keys, objects
-from hfcls.errors import InputError
+from hfcls.pages.write import write
 from hfcls.terminal import printable, shortened
 
 
@@ -82,14 +82,7 @@ def write_json(done: Audit, path: str | Path) -> Path:
     Raises:
         InputError: the file cannot be written.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(as_json(done), ensure_ascii=False, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # half a surrogate pair is no UTF-8
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
-    return path
+    return write(json.dumps(as_json(done), ensure_ascii=False, allow_nan=False) + "\n", path)
 
 
 def _finding_json(corpus: FlatCorpus, finding: Finding) -> dict:

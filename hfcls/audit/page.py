@@ -4,8 +4,8 @@ from pathlib import Path
 
 from hfcls.audit.audit import Audit
 from hfcls.audit.balance import class_counts
-from hfcls.errors import InputError
 from hfcls.pages.templates import environment
+from hfcls.pages.write import write
 
 
 def write_page(done: Audit, path: str | Path) -> Path:
@@ -14,13 +14,7 @@ def write_page(done: Audit, path: str | Path) -> Path:
     Raises:
         InputError: the file cannot be written.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render(done), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
-    return path
+    return write(render(done), path)
 
 
 def render(done: Audit) -> str:

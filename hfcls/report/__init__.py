@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hfcls.errors import InputError
+from hfcls.pages.write import write
 from hfcls.report import page, retrieval
 from hfcls.runs.record import read_record
 
@@ -45,10 +46,4 @@ def write_comparison(folders: Sequence[str | Path], path: str | Path) -> tuple[P
         found, written = retrieval_comparison.compare(folders), retrieval_comparison_page
     else:
         found, written = comparison.compare(folders), comparison_page
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(written.render(found), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
-    return path, written.markdown(found)
+    return write(written.render(found), path), written.markdown(found)

@@ -84,12 +84,10 @@ class ClassifierSetup(Setup):
             check_precision(model, training_args)
         if arguments.class_offsets and isinstance(self.target, LabelSets):
             raise InputError("--class_offsets is of rows with one class; --calibrate fits thresholds for several")
-        validation = self.rows.validation
-        first = self.collator([validation[row] for row in range(min(8, len(validation)))])
-        if arguments.calibrate:
-            check_scalable(model, first)
-        if arguments.class_offsets:
-            check_shiftable(model, first)
+        checks = [(arguments.calibrate, check_scalable), (arguments.class_offsets, check_shiftable)]
+        for check in (check for asked, check in checks if asked):
+            validation = self.rows.validation
+            check(model, self.collator([validation[row] for row in range(min(8, len(validation)))]))
         # Heads that take **kwargs and ignore num_items_in_batch would get an undivided loss under gradient accumulation
         # (huggingface/transformers#47688).
         model.accepts_loss_kwargs = False

@@ -71,8 +71,9 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
         together = len(batches) if self.block_rows is None else self.WINDOW * self.block_rows // self.batch_size
         for start in range(0, len(batches), max(1, together)):
             random.shuffle(batches[start : start + max(1, together)])
-        for row in last_batch(order, self.batch_size, **self.last):
-            yield int(row)
+        order = np.asarray(last_batch(order, self.batch_size, **self.last))
+        for start in range(0, len(order), chunk):
+            yield from order[start : start + chunk].tolist()
 
     def _shuffled(self, random: np.random.Generator) -> np.ndarray:
         """All rows, (rows,)."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.explain.explanation import method
 from hfcls.pages.templates import environment
+from hfcls.pages.write import write
 from hfcls.runs.explanations import Explanation
 
 
@@ -23,10 +23,4 @@ def write_page(classifier: Classifier, explained: Sequence[tuple[Explanation, fl
         method=method(classifier),
         gap=max(gap for _, gap in explained),
     )
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
-    return path
+    return write(page, path)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hfcls.errors import InputError
 from hfcls.inference.explain.pictures import PictureExplanation, patch_side
 from hfcls.pages.templates import environment
+from hfcls.pages.write import write
 
 FOR, AGAINST = (31, 97, 204), (217, 106, 16)  # blue and orange
 SIDE = 448  # pixels of a page for the longer side, as small pictures have few of their own
@@ -28,13 +28,7 @@ def write_picture_page(model: str, explained: Sequence[PictureExplanation], path
         explanations=[(one, *map(_data, drawn(one))) for one in explained],
         gap=max(one.gap for one in explained),
     )
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give an --output that can be written to") from error
-    return path
+    return write(page, path)
 
 
 def drawn(one: PictureExplanation) -> tuple[Image.Image, Image.Image]:
