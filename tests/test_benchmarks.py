@@ -22,12 +22,12 @@ def test_the_gpu_script_measures_every_model_in_every_way(gpu, tmp_path):
     table = {(cells[0], cells[2]): dict(zip(gpu.COLUMNS, cells, strict=True)) for cells in rows[2:]}
     ways = {name: {how for model, how in table if model == name} for name, _ in table}
     assert len(ways) == 9
-    assert ways.pop("BERT-base, reviews at 512") == set(gpu.RUNS)
+    assert ways.pop("BERT-base, reviews at 512") == set(gpu.RUNS) - {"hfcls, compiled"}
     assert all(found == {"hfcls", "bare loop"} for found in ways.values())
     assert all(float(cells["ms a step"]) > 0 for cells in table.values())
     assert {cells["Waits"] for (_, how), cells in table.items() if how.startswith("hfcls")} == {"0"}
     assert int(table["BERT-base, reviews at 512", "Trainer, dynamic"]["Waits"]) >= 1
     assert all(int(cells["Launches"]) > 100 for (_, how), cells in table.items() if how == "hfcls")
     assert "left out" not in text
-    assert "losses with --padding_free and without differ by" in text
+    assert "losses with --padding_free True and without differ by" in text
     assert "predict, BERT-base, headlines, float32:" in text

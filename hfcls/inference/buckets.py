@@ -2,12 +2,12 @@
 
 from bisect import bisect_left
 
-STEPS = ((64, 8), (128, 16), (256, 32))  # up to a length, the distance to the next; tensor cores want multiples of 8
+STEPS = ((64, 8), (256, 16), (512, 32))  # up to a length, the distance to the next; tensor cores want multiples of 8
 LAST_STEP = 64
 
 
 def length_buckets(longest: int) -> tuple[int, ...]:
-    """Multiples of 8 to 64, of 16 to 128, of 32 to 256, of 64 beyond, none above `longest`, which is the last.
+    """Multiples of 8 to 64, of 16 to 256, of 32 to 512, of 64 beyond, none above `longest`, which is the last.
 
     >>> length_buckets(100)
     (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 100)

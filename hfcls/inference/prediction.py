@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from tqdm import tqdm
@@ -29,6 +30,8 @@ def predict_file(
 ) -> int:
     """Classifies every row of `texts` into the CSV file `output`, in order, going on where that file ends.
 
+    While rows are computed, the next ones are read and made tokens of.
+
     Its columns are those of `texts`, `prediction` and `probability` (both empty where the logits are not finite), then
     with `all_probabilities` one for each class, named as the class, or `class_NAME` where that name is taken. Where a
     text has several labels, both are JSON lists. With `excel` the file begins so that Excel reads it as UTF-8.
@@ -47,13 +50,10 @@ def predict_file(
         if answers.skip_answered(rows):
             print_lines(f"{output} has {answers.rows:,} rows already: going on after them", file=sys.stderr)
         with tqdm(total=texts.size, initial=texts.bytes_read, unit="B", unit_scale=True, disable=None) as bar:
-            for window in _windows(rows, texts.text):
-                share = (texts.bytes_read - bar.n) / len(window)
-                scores = classifier.probabilities(
-                    [row[texts.text] for row in window],
-                    batch_size,
-                    lambda done, share=share: bar.update(done * share),
-                    None if texts.pair is None else [row[texts.pair] for row in window],
+            for window, encoded, read in _encoded_ahead(classifier, rows, texts):
+                share = (read - bar.n) / len(window)
+                scores = classifier.encoded_probabilities(
+                    encoded, batch_size, lambda done, share=share: bar.update(done * share)
                 )
                 answers.append(
                     [
@@ -63,6 +63,26 @@ def predict_file(
                 )
                 bar.set_postfix_str(f"{answers.rows:,} rows")
         return answers.rows
+
+
+def _encoded_ahead(
+    classifier: TextClassifier, rows: Iterator[list[str]], texts: TextFile
+) -> Iterator[tuple[list[list[str]], dict[str, list[list[int]]], int]]:
+    """Rows of a window, what the model reads of them, and bytes of the file so far; always one window ahead."""
+    windows = _windows(rows, texts.text)
+
+    def encoded() -> tuple[list[list[str]], dict[str, list[list[int]]], int] | None:
+        window = next(windows, None)
+        if window is None:
+            return None
+        pairs = None if texts.pair is None else [row[texts.pair] for row in window]
+        return window, classifier.encode([row[texts.text] for row in window], pairs), texts.bytes_read
+
+    with ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(encoded)
+        while (found := ahead.result()) is not None:
+            ahead = reader.submit(encoded)
+            yield found
 
 
 def _windows(rows: Iterator[list[str]], text: int) -> Iterator[list[list[str]]]:

@@ -147,7 +147,7 @@ class TextClassifier(ABC):
         result = np.empty((len(texts), self.config.num_labels), dtype=np.float32)
         if not len(texts):
             return result
-        return probabilities_of(self.encoded_logits(self.encode(texts, pairs), batch_size, progress), self.config)
+        return self.encoded_probabilities(self.encode(texts, pairs), batch_size, progress)
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> dict[str, list[list[int]]]:
         """What the model reads of each text: by the name of the input, a list of token ids or the like for each row."""
@@ -166,6 +166,15 @@ class TextClassifier(ABC):
             )
         rows = [self.tokenizer(text, pair or None, **options) for text, pair in zip(texts, pairs, strict=True)]
         return {name: [row[name] for row in rows] for name in rows[0]}
+
+    def encoded_probabilities(
+        self,
+        encoded: dict[str, list[list[int]]],
+        batch_size: int | None = None,
+        progress: Callable[[int], None] = lambda rows: None,
+    ) -> np.ndarray:
+        """`probabilities` (rows, classes) of texts that `encode` has been through."""
+        return probabilities_of(self.encoded_logits(encoded, batch_size, progress), self.config)
 
     def encoded_logits(
         self,

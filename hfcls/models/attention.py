@@ -1,19 +1,21 @@
-"""Attention functions that a model of transformers calls by name (`AttentionInterface`).
+"""The attention function that models of hfcls call by name (transformers' `AttentionInterface`).
 
 `sdpa` of transformers asks the device, in every forward pass, whether the mask masks anything: until the answer is
 there, nothing further can be started, and a GPU waits for Python with every batch. `GIVEN_MASK` computes the same, and
 takes a mask to mask something: collators leave it out where no row is padded.
+
+In halves, a GPU computes masked rows by its kernel for rows that lie end to end (FlashAttention's), the padding of a
+row being a row of its own: no mask of (tokens, tokens) is made or read, and shapes stay those of the batch.
 """
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
 GIVEN_MASK = "sdpa_given_mask"
-PADDING_FREE = "sdpa_padding_free"
-UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some models add to the scores, and the function below does not
+UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some models add to the scores, and the kernel does not
 
 
 def use_given_masks(model: PreTrainedModel) -> bool:
@@ -24,23 +26,66 @@ def use_given_masks(model: PreTrainedModel) -> bool:
     # Private in transformers, read in 5.23: without it, asking would warn of models that have attention of their own.
     if model.config._attn_implementation == "sdpa" and model._can_set_attn_implementation():
         model.set_attn_implementation(GIVEN_MASK)
-    return model.config._attn_implementation in (GIVEN_MASK, PADDING_FREE)
+    return model.config._attn_implementation == GIVEN_MASK
+
+
+def has_kernel(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether attention of tensors of `dtype`, or what autocast makes of it, has a kernel for rows that lie end to end.
+
+    A GPU has one for halves only; for the CPU there is one here.
+    """
+    if device.type != "cuda":
+        return True
+    computed = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else dtype
+    return computed in (torch.float16, torch.bfloat16)
 
 
 def mask_as_given(
-    *, attention_mask=None, allow_is_causal_skip: bool = True, allow_is_bidirectional_skip: bool = False, **options
+    *,
+    attention_mask: torch.Tensor | None = None,
+    dtype: torch.dtype = torch.float32,
+    mask_function=None,
+    allow_is_causal_skip: bool = True,
+    allow_is_bidirectional_skip: bool = False,
+    **options,
 ) -> torch.Tensor | None:
-    """`sdpa_mask` that leaves the mask out only where none was given, whatever is in it."""
+    """`sdpa_mask` that leaves the mask out only where none was given, whatever is in it.
+
+    On a GPU with a kernel for them, `row_boundaries` of a mask that hides padding and nothing else.
+    """
     absent = attention_mask is None
+    only_padding = mask_function is bidirectional_mask_function
+    if not absent and only_padding and _is_faster_apart(attention_mask.device, dtype):
+        return row_boundaries(attention_mask)
     return sdpa_mask(
         attention_mask=attention_mask,
+        mask_function=mask_function,
         allow_is_causal_skip=allow_is_causal_skip and absent,
         allow_is_bidirectional_skip=allow_is_bidirectional_skip and absent,
         **options,
     )
 
 
-def padding_free_attention(
+def _is_faster_apart(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether padding is better computed as rows of its own than masked."""
+    return device.type == "cuda" and has_kernel(device, dtype)
+
+
+def row_boundaries(mask: torch.Tensor) -> torch.Tensor:
+    """Where in the flattened batch each row and each padding begins, and the last ends, as (3 rows + 1,) int32.
+
+    Args:
+        mask: (rows, width), not zero at the tokens of a row, which follow each other; padding is in front or behind.
+    """
+    mask = mask.bool()
+    rows, width = mask.shape
+    begin = torch.arange(0, rows * width + 1, width, dtype=torch.int32, device=mask.device)
+    first = mask.int().argmax(dim=1).int() + begin[:-1]
+    last = first + mask.sum(dim=1, dtype=torch.int32)
+    return torch.cat([torch.stack([begin[:-1], first, last], dim=1).flatten(), begin[-1:]])
+
+
+def given_mask_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -55,32 +100,35 @@ def padding_free_attention(
     is_causal: bool | None = None,
     **options,
 ) -> tuple[torch.Tensor, None]:
-    """Attention within rows that lie end to end; without `cu_seq_lens_q`, that of padded rows.
+    """Attention of padded rows, or of rows that lie end to end with their boundaries.
 
     Args:
-        query, key, value: (1, heads, tokens, width); keys and values may have fewer heads.
-        attention_mask: of padded rows.
-        cu_seq_lens_q: where each row begins, and where the last one ends, (rows + 1,) int32.
+        query, key, value: (rows, heads, tokens, width); keys and values may have fewer heads.
+        attention_mask: of padded rows; or their `row_boundaries`.
+        cu_seq_lens_q: of one long row: where each row in it begins, and where the last one ends, (rows + 1,) int32.
         max_length_q: tokens of the longest row, or more.
         sliding_window: a token sees those that are nearer than this.
 
     Returns:
-        (1, tokens, heads, width), and None in the place of the weights.
+        (rows, tokens, heads, width), and None in the place of the weights.
 
     Raises:
         ValueError: the model adds something to the scores that is not known here.
     """
-    if cu_seq_lens_q is None:
+    boundaries, longest, causal = cu_seq_lens_q, max_length_q, is_causal
+    if boundaries is None and attention_mask is not None and attention_mask.ndim == 1:
+        boundaries, longest, causal, sliding_window = attention_mask, query.shape[2], False, None
+    if boundaries is None:
         options |= {"dropout": dropout, "scaling": scaling, "is_causal": is_causal}
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     added = [name for name in UNKNOWN if options.get(name) is not None]
     if added:
         raise ValueError(f"attention with {', '.join(added)}")
-    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    causal = getattr(module, "is_causal", True) if causal is None else causal
     compute = _rows_at_once if query.device.type in ("cuda", "meta") else _row_by_row
-    tokens_first = (tensor[0].transpose(0, 1) for tensor in (query, key, value))  # (tokens, heads, width)
-    output = compute(*tokens_first, cu_seq_lens_q, max_length_q, dropout, scaling, causal, sliding_window)
-    return output.unsqueeze(0), None
+    tokens_first = (tensor.transpose(1, 2).flatten(0, 1) for tensor in (query, key, value))  # (tokens, heads, width)
+    output = compute(*tokens_first, boundaries, longest, dropout, scaling, causal, sliding_window)
+    return output.unflatten(0, (query.shape[0], query.shape[2])), None
 
 
 def _rows_at_once(query, key, value, starts, longest, dropout, scaling, causal, window) -> torch.Tensor:
@@ -119,7 +167,5 @@ def _near(length: int, window: int, causal: bool, device: torch.device) -> torch
     return (distance.abs() < window) & (distance >= 0 if causal else True)
 
 
-AttentionInterface.register(GIVEN_MASK, sdpa_attention_forward)
+AttentionInterface.register(GIVEN_MASK, given_mask_attention)
 AttentionMaskInterface.register(GIVEN_MASK, mask_as_given)
-AttentionInterface.register(PADDING_FREE, padding_free_attention)
-AttentionMaskInterface.register(PADDING_FREE, mask_as_given)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from .attention import PADDING_FREE, use_given_masks
+from .attention import has_kernel, use_given_masks
 
 # The names are those of transformers' FlashAttentionKwargs; where each token stands in the padded batch is ours.
 BOUNDARIES, LONGEST, PLACES = "cu_seq_lens_q", "max_length_q", "token_places"
@@ -42,7 +42,6 @@ def padding_free(model: PreTrainedModel) -> None:
     """
     if not use_given_masks(model):
         raise ValueError(f"{type(model).__name__} has attention of its own")
-    model.set_attn_implementation(PADDING_FREE)
     model.base_model.register_forward_pre_hook(_lay_end_to_end, with_kwargs=True)
     model.base_model.register_forward_hook(_lay_side_by_side, with_kwargs=True)
 
@@ -68,7 +67,7 @@ def _lay_end_to_end(base: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[t
         return args, kwargs
     given = inspect.signature(base.forward).bind_partial(*args).arguments | kwargs
     input_ids, places, starts = given["input_ids"], given[PLACES], given[BOUNDARIES]
-    if not _has_kernel(base, input_ids.device):
+    if not has_kernel(input_ids.device, base.dtype):
         return (), {name: value for name, value in given.items() if name not in (BOUNDARIES, LONGEST, PLACES)}
     positions = given.get("position_ids")
     if positions is None:
@@ -108,11 +107,3 @@ def _positions(
         return embeddings.create_position_ids_from_input_ids(input_ids, embeddings.padding_idx).flatten()[places]
     first = torch.repeat_interleave(starts[:-1], starts.diff(), output_size=len(places))
     return torch.arange(len(places), device=places.device) - first
-
-
-def _has_kernel(base: PreTrainedModel, device: torch.device) -> bool:
-    """Whether there is one for what `base` computes in: on a GPU only for halves."""
-    if device.type != "cuda":
-        return True
-    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else base.dtype
-    return dtype in (torch.float16, torch.bfloat16)

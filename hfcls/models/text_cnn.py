@@ -104,7 +104,8 @@ class TextCNNForSequenceClassification(PreTrainedModel):
         ids = (input_ids + 1).masked_fill(~real, 0).gather(1, (~real).int().argsort(dim=1, stable=True))
         ids = F.pad(ids, (0, max(self.config.filter_widths)))  # so that a window begins at every token
         lengths = real.sum(1)
-        if torch.compiler.is_exporting():  # a graph cannot depend on how many distinct tokens a batch has
+        # A graph cannot depend on how many distinct tokens a batch has, and a GPU would have to be asked.
+        if torch.compiler.is_exporting() or ids.is_cuda:
             features = [
                 self._largest_of_all(convolution, self._vectors(ids), lengths) for convolution in self.convolutions
             ]

@@ -75,7 +75,9 @@ class SharedArguments:
             "Warm-up takes --warmup_steps, by default a tenth of all."
         },
     )
-    cuda_graphs: bool = field(default=False, metadata={"help": "On a GPU: record a step of each shape, and replay it."})
+    cuda_graphs: bool | None = field(
+        default=None, metadata={"help": "Record a step of each shape, and replay it. Absent: on a GPU."}
+    )
 
     def __post_init__(self):
         for name in ("max_train_samples", "max_eval_samples", "max_test_samples", "early_stopping_patience"):

@@ -5,6 +5,7 @@ between steps stay as they are.
 """
 
 import logging
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -32,10 +33,10 @@ def why_not(args: TrainingArguments) -> str | None:
 class RecordedSteps:
     """Computes loss and gradients of batches: those of a shape that was seen before by replaying a recording.
 
-    Recordings read a batch from memory of their own, and add gradients to memory that stays; so gradients may be
-    accumulated over batches of several shapes. They share what they need in between, as one is replayed at a time.
-    Random numbers go on from replay to replay as they would from step to step. What cannot be recorded ends recording,
-    with the reason in the log: all steps after that are computed as without.
+    Recordings read a batch from memory of their own, and leave gradients in memory that stays: the first batch of a
+    step writes them, further ones, which accumulate, add to them. What they need in between they share, as one is
+    replayed at a time. Random numbers go on from replay to replay as they would from step to step. What cannot be
+    recorded ends recording, with the reason in the log: all steps after that are computed as without.
 
     Args:
         model: in training.
@@ -44,10 +45,10 @@ class RecordedSteps:
 
     def __init__(self, model: torch.nn.Module, record: Callable[[Step], Step] | None = None):
         self.model = model
+        self.weights = list(model.parameters())
         self.record = GraphRecorder() if record is None else record
         self.recordings: dict[tuple, tuple[dict[str, torch.Tensor], Step]] = {}
         self.seen: set[tuple] = set()
-        self.used: set[torch.nn.Parameter] = set()
         self.gradients: dict[torch.nn.Parameter, torch.Tensor] = {}
         self.ended = False
 
@@ -64,16 +65,19 @@ class RecordedSteps:
         others = [name for name, value in batch.items() if not isinstance(value, torch.Tensor)]
         if others:
             return self._end(f"batches hold {', '.join(others)}, no tensor", compute, batch)
-        key = (*constants, *((name, value.shape, value.dtype) for name, value in sorted(batch.items())))
+        first = all(weight.grad is None for weight in self.weights)
+        key = (first, *constants, *((name, value.shape, value.dtype) for name, value in sorted(batch.items())))
         if key not in self.recordings and (key not in self.seen or len(self.recordings) == MOST_SHAPES):
             self.seen.add(key)
             loss = compute(batch)
-            self.used.update(weight for weight in self.model.parameters() if weight.grad is not None)
+            self._reserve_gradients()
             return loss
-        self._lay_out_gradients()
+        for weight, gradient in self.gradients.items():
+            if not first and weight.grad is not gradient:  # of a batch that was not replayed
+                gradient.zero_() if weight.grad is None else gradient.copy_(weight.grad)
         if key not in self.recordings:
             try:
-                self.recordings[key] = self._recorded(compute, batch)
+                self.recordings[key] = self._recorded(compute, batch, first)
             except RuntimeError as error:
                 return self._end(str(error).splitlines()[0], compute, batch)
         inputs, replay = self.recordings[key]
@@ -81,31 +85,45 @@ class RecordedSteps:
             inputs[name].copy_(value, non_blocking=True)
         if not self.model.training:
             self.model.train()
-        return replay()
-
-    def _lay_out_gradients(self) -> None:
-        """Gives the weights that have gradients the memory that recordings add to: zeros where there are none yet."""
-        if not self.gradients:
-            self.gradients = {weight: torch.zeros_like(weight) for weight in self.used}
-        cleared = [gradient for weight, gradient in self.gradients.items() if weight.grad is None]
-        if cleared:
-            torch._foreach_zero_(cleared)
+        loss = replay()
         for weight, gradient in self.gradients.items():
-            if weight.grad is not None and weight.grad is not gradient:  # of a batch that was not replayed
-                gradient.copy_(weight.grad)
             weight.grad = gradient
+        return loss
 
-    def _recorded(self, compute: Callable[[dict], torch.Tensor], batch: dict) -> tuple[dict[str, torch.Tensor], Step]:
+    def _reserve_gradients(self) -> None:
+        """Gives all weights that have gradients memory for them; recordings that do not know of it are made anew."""
+        used = [weight for weight in self.weights if weight.grad is not None]
+        new = {weight: torch.empty_like(weight) for weight in used if weight not in self.gradients}
+        if new:
+            self.recordings.clear()
+            self.gradients |= new
+
+    def _recorded(
+        self, compute: Callable[[dict], torch.Tensor], batch: dict, first: bool
+    ) -> tuple[dict[str, torch.Tensor], Step]:
         """Memory for a batch like `batch`, and what computes what is in it."""
         inputs = {name: value.clone() for name, value in batch.items()}
-        kept = [*self.gradients.values(), *self.model.buffers()]
-        before = [tensor.clone() for tensor in kept]
+        weights, gradients = list(self.gradients), list(self.gradients.values())
+
+        def step() -> torch.Tensor:
+            self.model.zero_grad()
+            loss = compute(dict(inputs))
+            computed = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
+            (torch._foreach_copy_ if first else torch._foreach_add_)(gradients, computed)
+            self.model.zero_grad()
+            return loss
+
+        before, given = [tensor.clone() for tensor in self.model.buffers()], [weight.grad for weight in weights]
+        added_to = [] if first else [gradient.clone() for gradient in gradients]
         random = torch.cuda.get_rng_state() if torch.cuda.is_available() else torch.get_rng_state()
         try:
-            return inputs, self.record(lambda: compute(dict(inputs)))
+            return inputs, self.record(step)
         finally:  # as if nothing had been tried
-            for tensor, value in zip(kept, before, strict=True):
+            kept = [*self.model.buffers(), *([] if first else gradients)]
+            for tensor, value in zip(kept, [*before, *added_to], strict=True):
                 tensor.copy_(value)
+            for weight, gradient in zip(weights, given, strict=True):
+                weight.grad = gradient
             (torch.cuda.set_rng_state if torch.cuda.is_available() else torch.set_rng_state)(random)
 
     def _end(self, reason: str, compute: Callable[[dict], torch.Tensor], batch: dict) -> torch.Tensor:
@@ -131,16 +149,25 @@ class GraphRecorder:
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
                 step()
-            # Found here, it is an error like any other; in the middle of a recording, CUDA may be of no use after it.
-            torch.cuda.set_sync_debug_mode("error")
+            # Most of what no recording can is found here, and is an error like any other.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the mode itself, that it misses some
+                torch.cuda.set_sync_debug_mode("error")
             try:
                 step()
             finally:
                 torch.cuda.set_sync_debug_mode("default")
         torch.cuda.current_stream().wait_stream(stream)
+        # What is only found in the middle of a recording leaves the random numbers in it for good.
+        random = torch.cuda.default_generators[torch.cuda.current_device()]
+        state = random.clone_state()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool):
-            loss = step()
+        try:
+            with torch.cuda.graph(graph, pool=self.pool):
+                loss = step()
+        except RuntimeError:
+            random.graphsafe_set_state(state)
+            raise
 
         def replay() -> torch.Tensor:
             graph.replay()

@@ -3,11 +3,13 @@
 import copy
 import logging
 import math
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
+from transformers.utils.import_utils import enable_tf32
 
 from hfcls.models.truncation import save_pipeline
 from hfcls.training import checkpoints, optimization
@@ -33,16 +35,22 @@ class ClassifierTrainer(transformers.Trainer):
     Args:
         schedule: one of `optimization.learning_rate_schedule`; None for what the arguments say.
         drop_last: train on whole batches only. `dataloader_drop_last` drops rows that are measured, too.
-        record_steps: replay steps from recordings, see `recorded_steps`.
+        record_steps: replay steps from recordings, see `recorded_steps`; None: where there is a GPU that can.
         options: as `Trainer` takes them.
     """
 
-    def __init__(self, *, schedule: str | None = None, drop_last: bool = False, record_steps: bool = False, **options):
+    def __init__(
+        self, *, schedule: str | None = None, drop_last: bool = False, record_steps: bool | None = False, **options
+    ):
+        # Of --torch_compile, accelerate reads this: one layer is compiled for all, and for all lengths, not each anew.
+        for name in ("USE_REGIONAL_COMPILATION", "USE_DYNAMIC"):
+            os.environ.setdefault(f"ACCELERATE_DYNAMO_{name}", "true")
         super().__init__(**options)
         self.schedule = schedule
         self.drop_last = drop_last
         self.training_is_over = False
-        self.recorded_steps = self._recorded_steps() if record_steps else None
+        self.operations: dict[int, int] = {}  # of a batch, by the numbers in its main input
+        self.recorded_steps = None if record_steps is False else self._recorded_steps(asked=record_steps is True)
         self.add_callback(RunTotals())
         self.add_callback(FindBestCheckpoint())
         for theirs in (transformers.ProgressCallback, transformers.PrinterCallback):  # a notebook has another
@@ -81,11 +89,15 @@ class ClassifierTrainer(transformers.Trainer):
         self.totals.add(loss)
         return loss
 
-    def _recorded_steps(self) -> RecordedSteps | None:
+    def _recorded_steps(self, asked: bool) -> RecordedSteps | None:
         reason = why_not(self.args)
-        if reason is not None:
+        if getattr(self.data_collator, "padding_free", False):
+            reason = reason or "without padding (--padding_free), hardly two batches have the same shape"
+        if reason is None:
+            return RecordedSteps(self.model)
+        if asked:
             logger.warning("steps are not recorded (--cuda_graphs), but computed as without: %s", reason)
-        return None if reason else RecordedSteps(self.model)
+        return None
 
     def _recorded_training_step(self, model, inputs, num_items_in_batch) -> torch.Tensor:
         # Rows of the whole step, by which a loss of ours divides: a number on the device that changes.
@@ -98,6 +110,13 @@ class ClassifierTrainer(transformers.Trainer):
 
         constants = self.current_gradient_accumulation_steps, None if counted else num_items_in_batch
         return self.recorded_steps(compute, {**inputs, **counted}, *constants)
+
+    def floating_point_ops(self, inputs):
+        # Trainer walks through all weights to count them, at every step: with a GPU, that is a fifth of it.
+        numbers = inputs[self.model.main_input_name].numel() if self.model.main_input_name in inputs else 0
+        if numbers not in self.operations:
+            self.operations[numbers] = super().floating_point_ops(inputs)
+        return self.operations[numbers]
 
     def log(self, logs, start_time=None):
         if "train_runtime" in logs:
@@ -170,6 +189,8 @@ class ClassifierTrainer(transformers.Trainer):
         if not hasattr(self.model, "_original_forward"):
             self.accelerator.prepare_model(self.model, evaluation_mode=True)
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        if self.args.device.type == "cuda" and (self.args.tf32 or self.args.torch_compile):  # which switch it on
+            enable_tf32(False)
 
 
 class FindBestCheckpoint(transformers.TrainerCallback):

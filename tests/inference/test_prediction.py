@@ -27,7 +27,11 @@ class Counting:
     def __init__(self, fail_after: int | None = None):
         self.calls, self.fail_after = [], fail_after
 
-    def probabilities(self, texts, batch_size, progress, pairs=None):
+    def encode(self, texts, pairs=None):
+        return {"texts": texts}
+
+    def encoded_probabilities(self, encoded, batch_size, progress):
+        texts = encoded["texts"]
         if self.fail_after is not None and len(self.calls) == self.fail_after:
             raise KeyboardInterrupt
         self.calls.append(len(texts))
@@ -241,8 +245,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
 
 def test_a_row_without_finite_logits_has_no_answer(tmp_path):
     class Broken(Counting):
-        def probabilities(self, texts, batch_size, progress, pairs=None):
-            return np.full((len(texts), 2), np.nan, dtype=np.float32)
+        def encoded_probabilities(self, encoded, batch_size, progress):
+            return np.full((len(encoded["texts"]), 2), np.nan, dtype=np.float32)
 
     (tmp_path / "in.txt").write_text("一\n", "utf-8")
     predict_file(Broken(), TextFile(str(tmp_path / "in.txt")), str(tmp_path / "out.csv"), all_probabilities=True)

@@ -7,7 +7,8 @@ import pytest
 import torch
 import transformers
 
-from hfcls.models.attention import GIVEN_MASK, PADDING_FREE, padding_free_attention, use_given_masks
+from hfcls.models import attention
+from hfcls.models.attention import GIVEN_MASK, given_mask_attention, row_boundaries, use_given_masks
 from hfcls.models.padding_free import boundaries, difference, padding_free
 from hfcls.text.collator import PaddingCollator
 
@@ -127,7 +128,7 @@ def test_the_kernel_of_a_gpu_gets_what_the_rows_get(causal, window):
     key = torch.empty(1, 2, 60, 16, device="meta", dtype=torch.bfloat16, requires_grad=True)
     starts = torch.empty(6, dtype=torch.int32, device="meta")
     options = {"cu_seq_lens_q": starts, "max_length_q": 25, "is_causal": causal, "sliding_window": window}
-    output, _ = padding_free_attention(torch.nn.Module(), query, key, key, None, dropout=0.1, scaling=0.25, **options)
+    output, _ = given_mask_attention(torch.nn.Module(), query, key, key, None, dropout=0.1, scaling=0.25, **options)
     assert output.shape == (1, 60, 4, 16)
     output.sum().backward()
     assert query.grad.shape == query.shape and key.grad.shape == key.shape
@@ -147,12 +148,44 @@ def test_given_masks_change_no_bit(name, lengths, monkeypatch):
     assert model.config.to_json_string() == usual.config.to_json_string()
 
 
+@pytest.mark.parametrize(
+    ("name", "padding_side"),
+    [
+        ("Bert", "right"),
+        ("Roberta", "right"),
+        ("DistilBert", "right"),
+        ("ModernBert", "right"),
+        ("ModernBert, mean", "left"),
+    ],
+)
+def test_padding_as_rows_of_its_own(name, padding_side, monkeypatch):
+    """What a GPU computes in halves, here in float32: tokens see those of their own row, whatever padding becomes."""
+    usual = build(name)
+    model = copy.deepcopy(usual)
+    asked = []
+    monkeypatch.setattr(attention, "_is_faster_apart", lambda *given: not asked.append(given))
+    assert use_given_masks(model)
+    batch = batch_of(model, padding_side)
+    found, expected = model(**batch), usual(**batch)
+    assert len(asked) == 1  # of layers that see only what is near, the mask is as ever
+    torch.testing.assert_close(found.logits, expected.logits, atol=1e-5, rtol=0)
+    found.loss.backward()
+    expected.loss.backward()
+    for weight, other in zip(model.parameters(), usual.parameters(), strict=True):
+        torch.testing.assert_close(weight.grad, other.grad, atol=1e-5, rtol=1e-5)
+
+
+def test_row_boundaries():
+    mask = torch.tensor([[0, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 1]])
+    assert row_boundaries(mask).tolist() == [0, 1, 3, 4, 4, 8, 8, 11, 12, 12]
+
+
 def test_the_names_are_not_saved(tmp_path):
     model = build("Bert")
     padding_free(model)
-    assert model.config._attn_implementation == PADDING_FREE
+    assert model.config._attn_implementation == GIVEN_MASK
     model.save_pretrained(tmp_path)
-    assert "padding_free" not in (tmp_path / "config.json").read_text()
+    assert GIVEN_MASK not in (tmp_path / "config.json").read_text()
     reloaded = transformers.BertForSequenceClassification.from_pretrained(tmp_path)
     assert reloaded.config._attn_implementation == "sdpa"
 

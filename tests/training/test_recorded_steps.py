@@ -117,6 +117,9 @@ def test_batch_norm_sees_each_batch_once():
 
 
 def test_without_a_gpu_the_flag_says_so(tmp_path, caplog):
-    trainer, _ = worker.build(tmp_path, ["--cuda_graphs"], dropout=0.0)
+    trainer, _ = worker.build(tmp_path, ["--cuda_graphs", "True"], dropout=0.0)
     assert trainer.recorded_steps is None
     assert "steps are not recorded (--cuda_graphs), but computed as without: there is no GPU" in caplog.text
+    caplog.clear()
+    trainer, _ = worker.build(tmp_path / "default", [], dropout=0.0)
+    assert trainer.recorded_steps is None and "recorded" not in caplog.text
