@@ -1,11 +1,11 @@
 """Bulk prediction on this machine: local, Ray and Spark on the same generated headlines, and what a kill costs.
 
     python tests/benchmarks/bulk.py outputs/thucnews_rnn --headlines thucnews_titles/train.txt --rows 1000000
-    python tests/benchmarks/bulk.py outputs/thucnews_rnn --headlines thucnews_titles/train.txt --rows 100000 --kill
+    python tests/benchmarks/bulk.py outputs/thucnews_rnn --headlines thucnews_titles/train.txt --kill
 
 For each engine what the whole command costs (see `Cost`), the load of the machine besides (its processes waiting for a
-core), and whether the answers equal those of `local` byte for byte. `--kill`: a Ray actor is killed, then the driver;
-the same command again has to end in the same files.
+core), and whether the answers equal those of `local` byte for byte. `--kill`: of each engine but `local`, a worker is
+killed as it works, then the driver; the same command again has to end in the same files.
 """
 
 import argparse
@@ -48,7 +48,8 @@ def command(model: str, folder: Path, output: Path, engine: str, workers: int) -
 @dataclass
 class Cost:
     """What a command took: seconds by the clock and of all its processes' CPU, and the peak memory in MB of the process
-    that was started, at a quarter of the time and in all, and of the largest Python process among its children.
+    that was started, at a quarter of the time and in all, of the largest worker, and of the largest of what an engine
+    runs besides (Java, Ray's own servers).
     """
 
     seconds: float
@@ -56,10 +57,18 @@ class Cost:
     driver_early: float
     driver: float
     worker: float
+    engine: float
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Whether it classifies: an actor of Ray, or a Python process of Spark."""
+    return process.name().startswith("ray::") or (
+        process.name().startswith(("python", "pt_")) and "pyspark.daemon" in process.cmdline()
+    )
 
 
 def measure(words: list[str]) -> Cost:
-    began, samples, largest, cpu = time.monotonic(), [], 0, {}
+    began, samples, workers, engine, cpu = time.monotonic(), [], [0], [0], {}
     # Ray's workers have a niceness of 15 otherwise, by which they hardly begin on a machine with other work.
     process = psutil.Popen(words, stdout=subprocess.DEVNULL, env={**os.environ, "RAY_worker_niceness": "0"})
     while process.poll() is None:
@@ -69,33 +78,39 @@ def measure(words: list[str]) -> Cost:
                 cpu[one.pid] = times.user + times.system
                 if one is process:
                     samples.append(memory)
-                elif one.name().startswith(("python", "ray::", "pt_")):
-                    largest = max(largest, memory)
+                else:
+                    (workers if is_worker(one) else engine).append(memory)
             except psutil.NoSuchProcess:
                 continue
         time.sleep(0.5)
     if process.returncode:
         sys.exit(f"{' '.join(words)}: exit code {process.returncode}")
     early = max(samples[: max(1, len(samples) // 4)])
-    return Cost(time.monotonic() - began, sum(cpu.values()), early / 1e6, max(samples) / 1e6, largest / 1e6)
+    seconds = time.monotonic() - began
+    return Cost(seconds, sum(cpu.values()), early / 1e6, *(max(each) / 1e6 for each in (samples, workers, engine)))
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.parquet"))}
+    """Of all files there, so that what a kill left behind counts as well."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def row_numbers(folder: Path) -> list[int]:
+    tables = [pyarrow.parquet.read_table(path, columns=["id"]) for path in folder.glob("*.parquet")]
+    return sorted(pyarrow.concat_tables(tables)["id"].to_pylist())
 
 
 def interrupt(words: list[str], output: Path) -> None:
-    """Starts the command, kills one of its actors as soon as there are answers, and the driver after some more."""
+    """Starts the command, kills one of its workers as soon as there are answers, and the driver after some more."""
     driver = psutil.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for files, victim in ((1, "actor"), (3, "driver")):
+    for files, victim in ((3, "worker"), (10, "driver")):
         while len(list(output.glob("*.parquet"))) < files:
             time.sleep(0.1)
-        if victim == "actor":
-            actors = [one for one in driver.children(recursive=True) if "ray::" in " ".join(one.cmdline()[:1])]
-            actors[0].send_signal(signal.SIGKILL)
-        else:
-            driver.send_signal(signal.SIGKILL)
-        print(f"killed the {victim} after {len(list(output.glob('*.parquet')))} files")
+        processes = [driver]
+        if victim == "worker":  # the last: a process of Spark that others were forked from comes before them
+            processes = [one for one in driver.children(recursive=True) if is_worker(one)]
+        processes[-1].send_signal(signal.SIGKILL)
+        print(f"killed the {victim} after {len(list(output.glob('*.parquet')))} files", flush=True)
     driver.wait()
 
 
@@ -112,23 +127,23 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="bulk-"))
     try:
         write_headlines(options.headlines, folder / "in", options.rows, options.files)
-        print("| engine | seconds | CPU seconds | rows/s | first MB | driver MB | worker MB | load | equals local |")
-        print("|---|---:|---:|---:|---:|---:|---:|---:|---|")
+        print("| engine | s | CPU s | rows/s | early MB | driver MB | worker MB | engine MB | load | equal |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
         for engine in options.engines.split(","):
             words = command(options.model, folder / "in", folder / engine, engine, options.workers)
             cost, load = measure(words), os.getloadavg()[0]
             equal = digests(folder / engine) == digests(folder / "local")
             speed = f"{cost.seconds:.1f} | {cost.cpu:.1f} | {options.rows / cost.seconds:,.0f}"
-            memory = f"{cost.driver_early:,.0f} | {cost.driver:,.0f} | {cost.worker:,.0f}"
+            memory = f"{cost.driver_early:,.0f} | {cost.driver:,.0f} | {cost.worker:,.0f} | {cost.engine:,.0f}"
             print(f"\n| {engine} | {speed} | {memory} | {load:.1f} | {equal} |", flush=True)
-        if options.kill:
-            words = command(options.model, folder / "in", folder / "killed", "ray", options.workers)
-            interrupt(words, folder / "killed")
-            measure(words)
-            print(
-                "after the kills the files are",
-                "equal" if digests(folder / "killed") == digests(folder / "local") else "OTHERS",
-            )
+            if options.kill and engine != "local":
+                words = command(options.model, folder / "in", folder / "killed", engine, options.workers)
+                interrupt(words, folder / "killed")
+                measure(words)
+                same = "equal" if digests(folder / "killed") == digests(folder / "local") else "OTHERS"
+                once = row_numbers(folder / "killed") == list(range(options.rows))
+                print(f"after the kills the files are {same}, each row is there once: {once}", flush=True)
+                shutil.rmtree(folder / "killed")
     finally:
         shutil.rmtree(folder)
 

@@ -51,9 +51,10 @@ def _classify_missing(options: argparse.Namespace, job, fragments: list, workers
     from tqdm import tqdm
 
     from hfcls.inference.bulk.job import begin
-    from hfcls.inference.bulk.storage import name_of, written_names
+    from hfcls.inference.bulk.storage import name_of, remove_parts, written_names
 
     begin(job, options.output)
+    remove_parts(options.output)
     written = written_names(options.output)
     missing = [one for one in fragments if name_of(one.output) not in written]
     if len(missing) < len(fragments):

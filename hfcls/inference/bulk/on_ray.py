@@ -6,17 +6,20 @@ from dataclasses import asdict
 
 from hfcls.errors import InputError
 from hfcls.inference.bulk.job import Fragment, Job
-from hfcls.inference.bulk.worker import Done, FragmentClassifier
+from hfcls.inference.bulk.worker import Done, begin_worker
 
 STORE = 256 * 2**20  # bytes
 BLOCK = 2**20  # bytes, of which a fragment's answer takes some hundred
 
 
-class _Actor(FragmentClassifier):
-    """A `FragmentClassifier` as Ray Data calls it: a row in, a row out."""
+class _Actor:
+    """A worker as Ray Data calls it: a row in, a row out."""
+
+    def __init__(self, job: Job):
+        self.classify = begin_worker(job)
 
     def __call__(self, row: dict) -> dict:
-        return asdict(super().__call__(Fragment(**row)))
+        return asdict(self.classify(Fragment(**row)))
 
 
 def classify_on_ray(

@@ -3,6 +3,7 @@
 import glob
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ import fsspec
 
 from hfcls.data.split_files import FORMATS, file_format
 from hfcls.errors import InputError
+
+PART = ".part"  # ends the name of a file that is being written
 
 
 def is_remote(path: str) -> bool:
@@ -83,7 +86,10 @@ def local_copy(path: str) -> Iterator[str]:
 
 @contextmanager
 def written_whole(path: str) -> Iterator[str]:
-    """A file to write in place of `path`, which takes its name when it is whole: `path` is complete or not there."""
+    """A file to write in place of `path`, which takes its name when it is whole: `path` is complete or not there.
+
+    Each writer has a file of its own: a worker that is taken for dead may be at work on the same path still.
+    """
     if is_remote(path):
         system, name = file_system(path)
         with tempfile.TemporaryDirectory(prefix="hfcls-") as folder:
@@ -94,9 +100,24 @@ def written_whole(path: str) -> Iterator[str]:
         return
     folder, name = os.path.split(path)
     os.makedirs(folder or ".", exist_ok=True)
-    part = os.path.join(folder, f".{name}.part")
-    yield part
-    os.replace(part, path)
+    part = os.path.join(folder, f".{name}.{uuid.uuid4().hex}{PART}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part):
+            os.unlink(part)
+
+
+def remove_parts(folder: str) -> None:
+    """Removes what killed writers have left in `folder` and below it; elsewhere they leave nothing.
+
+    A worker that outlives the process that it works for loses what it is writing.
+    """
+    for root, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(".") and name.endswith(PART):
+                os.unlink(os.path.join(root, name))
 
 
 def written_names(folder: str) -> set[str]:

@@ -55,17 +55,20 @@ class TextAnswers:
 
 
 def labelled(scores: np.ndarray, labels: list[str], thresholds: np.ndarray | None) -> dict[str, pyarrow.Array]:
-    """`prediction` and `probability` of scores (rows, classes): lists where rows have several labels."""
-    answers = [answer(row, labels, thresholds).labels for row in scores]
+    """`prediction` and `probability` of scores (rows, classes), as `answer` says them: lists where rows have several
+    labels.
+    """
     if thresholds is not None:
+        answers = [answer(row, labels, thresholds).labels for row in scores]
         return {
             "prediction": pyarrow.array([list(given) for given in answers], pyarrow.list_(pyarrow.string())),
             "probability": pyarrow.array([list(g.values()) for g in answers], pyarrow.list_(pyarrow.float32())),
         }
-    one_label = [next(iter(given.items()), (None, None)) for given in answers]
+    unknown = np.isnan(scores).any(axis=1)
+    best = pyarrow.array(scores.argmax(axis=1), mask=unknown)
     return {
-        "prediction": pyarrow.array([label for label, _ in one_label], pyarrow.string()),
-        "probability": pyarrow.array([share for _, share in one_label], pyarrow.float32()),
+        "prediction": pyarrow.array(labels, pyarrow.string()).take(best),
+        "probability": pyarrow.array(scores.max(axis=1), pyarrow.float32(), mask=unknown),
     }
 
 

@@ -1,7 +1,9 @@
 """What classifies fragments, on whatever machine it is put: it knows no engine."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow
 import pyarrow.parquet
@@ -31,6 +33,22 @@ class Done:
     bad_rows: int = 0
     notes: list[str] = field(default_factory=list)
     error: str | None = None
+
+
+def begin_worker(job: Job) -> Callable[[Fragment], Done]:
+    """What a worker of an engine does with each fragment: a `FragmentClassifier` where the model can be loaded.
+
+    Where it cannot, every fragment is done with that error: an engine would start the worker again, and end in pages of
+    its own.
+    """
+    try:
+        return FragmentClassifier(job)
+    except InputError as error:
+        return partial(_without_answers, str(error))
+
+
+def _without_answers(error: str, fragment: Fragment) -> Done:
+    return Done(fragment.input, error=error)
 
 
 class FragmentClassifier:

@@ -15,7 +15,10 @@ import pytest
 from PIL import Image
 
 from hfcls.cli import main
-from hfcls.inference.bulk.job import find_fragments
+from hfcls.inference.bulk.job import Fragment, Job, find_fragments
+from hfcls.inference.bulk.storage import written_whole
+from hfcls.inference.bulk.texts import labelled
+from hfcls.inference.bulk.worker import begin_worker
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.loading import load_chinese_clip, load_image_classifier
 
@@ -135,6 +138,33 @@ def test_the_same_command_does_what_is_missing(files, tmp_path, capsys):
     predict(MODEL, "--input", files, "--output", out, *flags, "--all_probabilities", code=2)
     predict(MODELS / "dpcnn", "--input", files, "--output", out, *flags, code=2)
     assert contents(out) == whole and capsys.readouterr().err.count("answers of another job") == 2
+
+
+def test_two_writers_of_one_file_do_not_mix(tmp_path):
+    path = tmp_path / "out" / "a.parquet"
+    with written_whole(str(path)) as slow:
+        Path(slow).write_bytes(b"the first half")
+        with written_whole(str(path)) as fast:
+            Path(fast).write_bytes(b"whole")
+        assert path.read_bytes() == b"whole"
+        Path(slow).write_bytes(b"whole, later")
+    assert path.read_bytes() == b"whole, later"
+    with pytest.raises(ValueError, match="torn"), written_whole(str(path)) as part:
+        Path(part).write_bytes(b"half")
+        raise ValueError("torn")
+    assert contents(tmp_path / "out") == {"a.parquet": b"whole, later"}
+
+
+def test_without_a_model_each_file_is_told_so():
+    done = begin_worker(Job("nowhere/model"))(Fragment("a.csv", "a.parquet"))
+    assert done.rows == 0 and "nowhere/model" in done.error
+
+
+def test_scores_that_are_no_numbers_have_no_label():
+    scores = np.array([[0.2, 0.8], [np.nan, np.nan], [0.5, 0.5]], np.float32)
+    given = labelled(scores, ["a", "b"], None)
+    assert given["prediction"].to_pylist() == ["b", None, "a"]
+    assert given["probability"].to_pylist() == [float(np.float32(0.8)), None, 0.5]
 
 
 def test_bad_rows_are_told_and_kept_apart(tmp_path, capsys):
