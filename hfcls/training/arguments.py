@@ -198,6 +198,7 @@ def read(
     from transformers import TrainingArguments
 
     from hfcls.training.flags import check_training_arguments
+    from hfcls.training.processes import meeting
     from hfcls.training.resume import BY_ROWS
 
     given = _given(arguments_class, argv)
@@ -212,7 +213,8 @@ def read(
     _check_together(arguments, training_values)
     by_rows = {name: training_values.pop(name) for name in BY_ROWS if training_values.get(name) == "auto"}
     try:
-        training_args = TrainingArguments(**training_values)
+        with meeting(training_values):
+            training_args = TrainingArguments(**training_values)
     except (ValueError, ImportError) as error:
         raise InputError(" ".join(str(error).split())) from error
     check_training_arguments(training_args)

@@ -1,13 +1,16 @@
 """Several processes of one run: what one prepares for all, and what is said when one is gone."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import datasets
-import torch
+from torch import distributed
 from transformers import TrainingArguments
 
 from hfcls.errors import GO_ON, InputError
@@ -62,8 +65,37 @@ def lost_process_said(training_args: TrainingArguments) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        of_torch = isinstance(error, torch.distributed.DistError)
-        if training_args.world_size == 1 or not (of_torch or _GONE.search(str(error))):
+        if training_args.world_size == 1 or not _is_of_processes(error):
             raise
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"another process of this run is gone: {GO_ON} ({reason})") from error
+        raise InputError(f"another process of this run is gone: {GO_ON} ({_reason(error)})") from error
+
+
+@contextmanager
+def meeting(values: dict[str, Any]) -> Iterator[None]:
+    """Around the making of `TrainingArguments` of `values`, in which the processes of a run find each other.
+
+    On CPUs they do so here: there transformers (5.23) waits for half an hour, whatever `--ddp_timeout` says.
+
+    Raises:
+        InputError: some have not come within `--ddp_timeout`, or the first one cannot be reached.
+    """
+    try:
+        if values.get("use_cpu") and int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
+            timeout = timedelta(seconds=values.get("ddp_timeout", TrainingArguments.ddp_timeout))
+            distributed.init_process_group(values.get("ddp_backend") or "gloo", timeout=timeout)
+        yield
+    except RuntimeError as error:
+        if not _is_of_processes(error):
+            raise
+        raise InputError(
+            "the processes of this run do not find each other: start all of them within --ddp_timeout, with the "
+            f"address and port of the first one, which all can reach ({_reason(error)})"
+        ) from error
+
+
+def _is_of_processes(error: RuntimeError) -> bool:
+    return isinstance(error, distributed.DistError) or _GONE.search(str(error)) is not None
+
+
+def _reason(error: RuntimeError) -> str:
+    return " ".join(str(error).split())[:200]

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from hfcls.errors import InputError
+from hfcls.training.processes import meeting
 from tests import worker
-from tests.launching import launch
+from tests.launching import free_port, launch
 
 
 def run(directory, config, processes):
@@ -59,3 +61,15 @@ def test_accumulation_of_four_quarters_equals_the_whole(tmp_path):
         losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
     np.testing.assert_allclose(parts.gradients, whole.gradients, atol=1e-6)
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_that_finds_no_other_says_so(rank, monkeypatch):
+    place = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with (
+        pytest.raises(InputError, match="do not find each other: start all of them"),
+        meeting({"use_cpu": True, "ddp_timeout": 1}),
+    ):
+        raise AssertionError("it has found one")
