@@ -174,7 +174,7 @@ def hostile(model: str, requests: int, flags: list[str]) -> None:
             connection = server.connect()
             status, answer = server.ask(connection, path, body, headers)
             connection.close()
-            times.append((time.monotonic() - started, status, len(body)))
+            times.append((time.monotonic() - started, path, status, len(body)))
             statuses[status] += 1
             assert status == 200 or 400 <= status < 500, (path, headers, body[:200], answer)
             if number % 100 == 99:
@@ -183,12 +183,12 @@ def hostile(model: str, requests: int, flags: list[str]) -> None:
             assert server.ask(connection, "/predict", body_of("a"), JSON)[0] == 200
     print(f"{requests} mutated requests: {dict(sorted(statuses.items()))}")
     for what, found in (
-        ("refused", [one for one in times if one[1] != 200 and one[2] < len(long_body)]),
-        ("refused, of 100 MB", [one for one in times if one[2] == len(long_body)]),
-        ("sound after all, and answered", [one for one in times if one[1] == 200]),
+        ("refused", [one for one in times if one[2] != 200 and one[3] < len(long_body)]),
+        ("refused, of 100 MB", [one for one in times if one[3] == len(long_body)]),
+        ("sound after all, and answered", [one for one in times if one[2] == 200]),
     ):
         slowest = [f"{seconds:.2f} s {rest}" for seconds, *rest in sorted(found)[-3:]]
-        print(f"{len(found)} {what}; the slowest, with status and bytes:", *slowest)
+        print(f"{len(found)} {what}; the slowest, with path, status and bytes:", *slowest)
     print("memory in MB after each hundred:", *[size // 2**20 for size in sizes])
 
 

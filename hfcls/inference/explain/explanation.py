@@ -18,12 +18,17 @@ def method(classifier: Classifier) -> str:
 
 
 def explain(
-    classifier: Classifier, text: str, pair: str | None = None, label: str | None = None, row: int | None = None
+    classifier: Classifier,
+    text: str,
+    pair: str | None = None,
+    label: str | None = None,
+    row: int | None = None,
+    most_tokens: int | None = None,
 ) -> tuple[Explanation, float]:
     """Why `classifier` gives a text a label, the most probable one if none is named; and the gap, see `token_weights`.
 
     Raises:
-        InputError: the model needs an extra that is missing.
+        InputError: the model needs an extra that is missing, or more than `most_tokens`.
         ValueError: the model has no such label.
     """
     tokens = read_tokens(classifier, text, pair)
@@ -35,7 +40,7 @@ def explain(
     if isinstance(classifier.model, NgramLinearForSequenceClassification):
         weights, rest = ngram_weights(classifier.model, tokens, chosen)
     else:
-        weights, rest, gap = token_weights(classifier.model, tokens, chosen)
+        weights, rest, gap = token_weights(classifier.model, tokens, chosen, most_tokens)
     explained = Explanation(
         row=row,
         text=tokens.text,

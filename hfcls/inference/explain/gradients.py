@@ -4,7 +4,7 @@ The path leads from the text without its tokens, their vectors zero, to the text
 here hands it a model whose input are vectors, whatever the architecture does with the numbers of its tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -19,27 +19,44 @@ GAP = 0.05  # of the logit's change that may stay unexplained
 BATCH_TOKENS = 8192
 
 
-def token_weights(model: PreTrainedModel, tokens: Tokens, label: int) -> tuple[np.ndarray, float, float]:
+def token_weights(
+    model: PreTrainedModel, tokens: Tokens, label: int, most_tokens: int | None = None
+) -> tuple[np.ndarray, float, float]:
     """What each token adds to the logit of class `label`.
+
+    Args:
+        most_tokens: that are computed for it: those of the text, times the steps of the integral.
 
     Returns:
         Weights (tokens,); the logit of the text without its tokens; and the gap, the share of the change between both
         logits that the weights do not sum up to.
 
     Raises:
-        InputError: captum is not installed, or the model has no input embeddings.
+        InputError: captum is not installed, the model has no input embeddings, or `most_tokens` are too few.
     """
+    steps, length = STEPS, len(tokens.spans)
+    if most_tokens is not None:
+        steps = tuple(number for number in STEPS if number * length <= most_tokens)
+        if not steps:
+            limit = f"more than the {most_tokens // STEPS[0]} of which texts are explained here"
+            raise InputError(f"text: {length} tokens are read of it, {limit}: shorten it")
     vectors, kept = _vectors(model, tokens)
     forward = _VectorModel(model, tokens, label)
     rows = max(1, BATCH_TOKENS // len(vectors))
-    weights, rest, gap = integrated_gradients(forward, vectors, vectors * kept[:, None], rows)
+    weights, rest, gap = integrated_gradients(forward, vectors, vectors * kept[:, None], rows, steps)
     return weights.sum(1).double().cpu().numpy(), rest, gap
 
 
 def integrated_gradients(
-    forward: Callable[[torch.Tensor], torch.Tensor], point: torch.Tensor, baseline: torch.Tensor, rows: int
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    point: torch.Tensor,
+    baseline: torch.Tensor,
+    rows: int,
+    steps: Sequence[int] = STEPS,
 ) -> tuple[torch.Tensor, float, float]:
     """What each number of `point` adds to `forward`, which takes (B, *) and returns (B,), `rows` of them at once.
+
+    `steps` of the integral are tried in their order, until no more than `GAP` is unexplained.
 
     Returns:
         Weights as `point` (*); `forward` of `baseline` (*); and the gap, the share of the change between both that the
@@ -55,9 +72,9 @@ def integrated_gradients(
     integral = IntegratedGradients(forward)
     with torch.no_grad():
         end, start = forward(torch.stack([point, baseline])).tolist()
-    for steps in STEPS:
+    for n_steps in steps:
         with torch.backends.cudnn.flags(enabled=False):  # whose recurrent layers have no gradient outside of training
-            weights = integral.attribute(point[None], baseline[None], n_steps=steps, internal_batch_size=rows)[0]
+            weights = integral.attribute(point[None], baseline[None], n_steps=n_steps, internal_batch_size=rows)[0]
         gap = abs(end - start - weights.double().sum().item()) / max(abs(end - start), 1e-6)
         if gap <= GAP:
             break

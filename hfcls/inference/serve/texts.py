@@ -24,6 +24,7 @@ from hfcls.runs.explanations import Explanation
 
 JSON = "application/json"
 TOKENS_OF_EXPLANATION = 4096  # what one costs: gradients of some fifty copies of the text
+MOST_OF_EXPLANATION = 16_384  # tokens of all copies: all other requests wait for it
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,11 @@ class TextEngine:
 
     def compute(self, inputs: Sequence[_Inputs | schema.ExplainItem]) -> list[Answered | tuple[Explanation, float]]:
         texts = iter(self._compute_texts([one for one in inputs if isinstance(one, _Inputs)]))
-        return [
-            next(texts) if isinstance(one, _Inputs) else explain(self.classifier, one.text, one.pair or None, one.label)
-            for one in inputs
-        ]
+        return [next(texts) if isinstance(one, _Inputs) else self._explain(one) for one in inputs]
+
+    def _explain(self, item: schema.ExplainItem) -> tuple[Explanation, float]:
+        pair = item.pair or None
+        return explain(self.classifier, item.text, pair, item.label, most_tokens=MOST_OF_EXPLANATION)
 
     def _encode_texts(self, items: Sequence[schema.TextItem]) -> list[Row]:
         if not items:

@@ -14,6 +14,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, RobertaConfig, RobertaForSequenceClassification
 
 from hfcls.cli import main
+from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier
 from hfcls.inference.explain.explanation import explain
 from hfcls.inference.explain.gradients import token_weights
@@ -113,6 +114,8 @@ def test_they_equal_an_integral_of_our_own(kind):
     tokens = Tokens("五个汉字啊", {"input_ids": ids, "attention_mask": [1] * 7}, spans, unread=(0, 0))
     weights, rest, gap = token_weights(model, tokens, 1)
     assert gap <= 0.05
+    with pytest.raises(InputError, match="7 tokens are read of it, more than the 6 of which"):
+        token_weights(model, tokens, 1, most_tokens=32 * 7 - 1)
 
     vectors = model.get_input_embeddings().weight[torch.tensor(ids)].detach()
     baseline = vectors * torch.tensor([begin == end for begin, end in spans])[:, None]
