@@ -10,11 +10,14 @@ import pyarrow.parquet
 import torch
 
 from hfcls.errors import InputError
+from hfcls.inference.bulk.embeddings import TextEmbeddings
 from hfcls.inference.bulk.job import Fragment, Job
 from hfcls.inference.bulk.pictures import PictureAnswers
 from hfcls.inference.bulk.rows import Window, read_windows
 from hfcls.inference.bulk.storage import local_copy, written_whole
 from hfcls.inference.bulk.texts import TextAnswers
+from hfcls.inference.kind import kind_of
+from hfcls.inference.onnx_classifier import is_exported
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,13 @@ def _without_answers(error: str, fragment: Fragment) -> Done:
     return Done(fragment.input, error=error)
 
 
+def _answers(job: Job) -> TextAnswers | TextEmbeddings | PictureAnswers:
+    if job.image_column is not None:
+        return PictureAnswers(job)
+    embeds = not is_exported(job.model) and kind_of(job.model, job.trust_remote_code) == "pairs"
+    return TextEmbeddings(job) if embeds else TextAnswers(job)
+
+
 class FragmentClassifier:
     """Classifies whole fragments. It is made once in each worker, and loads the model there.
 
@@ -61,7 +71,7 @@ class FragmentClassifier:
     def __init__(self, job: Job):
         torch.set_num_threads(job.threads)
         self.job = job
-        self.answers = TextAnswers(job) if job.image_column is None else PictureAnswers(job)
+        self.answers = _answers(job)
 
     def __call__(self, fragment: Fragment) -> Done:
         """Writes the answers of a fragment: all of its columns, and those that its answers add.

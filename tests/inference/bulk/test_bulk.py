@@ -123,6 +123,22 @@ def test_embeddings_of_pictures(tmp_path):
         assert embedding.tolist() == pytest.approx(expected, abs=1e-5)
 
 
+def test_embeddings_of_texts(tmp_path, capsys):
+    texts = ["股市", "", "球队赢得冠军" * 99, "流浪狗"]
+    pandas.DataFrame({"text": texts}).to_parquet(tmp_path / "b.parquet")
+    flags = ("--engine", "local", "--input", tmp_path / "b.parquet")
+    predict(MODELS / "chinese_clip", *flags, "--output", tmp_path / "out")
+    answers = pandas.read_parquet(tmp_path / "out" / "b.parquet")
+    processor, model = load_chinese_clip(str(MODELS / "chinese_clip"))
+    for row, text in enumerate(texts):
+        inputs = processor.tokenizer(text, truncation=True, return_tensors="pt")
+        features = model.eval().get_text_features(**inputs).pooler_output[0]
+        assert answers["embedding"][row].tolist() == pytest.approx((features / features.norm()).tolist(), abs=1e-5)
+    assert answers["truncated"].tolist() == [False, False, True, False]
+    predict(MODELS / "chinese_clip", *flags, "--output", tmp_path / "p", "--all_probabilities", code=2)
+    assert "embeds one text a row" in capsys.readouterr().err
+
+
 def test_the_same_command_does_what_is_missing(files, tmp_path, capsys):
     out, flags = tmp_path / "out", ("--engine", "local")
     predict(MODEL, "--input", files, "--output", out, *flags)
