@@ -4,6 +4,8 @@ import copy
 import logging
 import math
 import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,9 @@ class ClassifierTrainer(transformers.Trainer):
         for name in ("USE_REGIONAL_COMPILATION", "USE_DYNAMIC"):
             os.environ.setdefault(f"ACCELERATE_DYNAMO_{name}", "true")
         super().__init__(**options)
+        if find_spec("lomo_optim") is None:
+            # accelerate looks for it all over the disk, twice in every step. So it finds at once that it is not there.
+            sys.modules["lomo_optim"] = None  # type: ignore[assignment]
         self.schedule = schedule
         self.drop_last = drop_last
         self.training_is_over = False

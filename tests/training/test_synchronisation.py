@@ -1,6 +1,7 @@
 """Between two logs, no step asks the device for a number: on a GPU, that would make it wait for Python."""
 
 import collections
+import sys
 
 import pytest
 import transformers
@@ -62,3 +63,25 @@ def test_what_would_be_seen(tmp_path):
     """The masks of transformers ask once a step; its filter of losses that are not finite, twice."""
     calls = operators_of_steps(tmp_path, "--logging_nan_inf_filter True", given_masks=False)
     assert calls["is_nonzero"] >= 5 * 2
+
+
+def test_no_step_looks_for_a_package(tmp_path, monkeypatch):
+    """On a slow disk that costs a small model more than its step."""
+    asked = []
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            asked.append(name)
+
+    class Counter(transformers.TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == 2:
+                monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+            elif state.global_step == 6:
+                monkeypatch.undo()
+
+    trainer, _ = worker.build(tmp_path, "--max_steps 7 --eval_strategy no --save_strategy no".split(), dropout=0.1)
+    trainer.add_callback(Counter())
+    trainer.train()
+    assert trainer.state.global_step == 7 and asked == []
