@@ -203,8 +203,7 @@ def read(
 
     given = _given(arguments_class, argv)
     own_names = {f.name for f in fields(arguments_class)}
-    own_given = argparse.Namespace(**{name: given.get(name) for name in own_names})
-    recipe_defaults = defaults(own_given)
+    recipe_defaults = defaults(argparse.Namespace(**{name: given.get(name) for name in own_names}))
     if given.get("evaluate_only"):  # the recipe's way to make a model is not that of a model that was saved
         recipe_defaults = {name: value for name, value in recipe_defaults.items() if name not in own_names}
     values = _completed(given, recipe_defaults, task)
