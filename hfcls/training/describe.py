@@ -70,9 +70,9 @@ def describe_run(
         labels=target.names,
         data=describe_data(setup),
         class_weights=None if weights is None else dict(zip(target.names, weights, strict=True)),
-        temperature=getattr(setup.model.config, "calibrated_temperature", None),
+        # Each fold has a temperature and offsets of its own.
+        temperature=None if folds else getattr(setup.model.config, "calibrated_temperature", None),
         thresholds=None if thresholds is None else thresholds.tolist(),
-        # Each fold has offsets of its own.
         class_offsets=None if folds else getattr(setup.model.config, "class_offsets", None),
         chosen_by=_chosen_by(arguments, decided),
         greater_is_better=training_args.greater_is_better is not False,

@@ -15,7 +15,7 @@ from hfcls.report.run import load_run
 from hfcls.training.folds import _write_out_of_fold, held_out_parts
 from tests.text.test_baselines import run
 
-FLAGS = "--architecture ngram_linear --num_folds 3 --num_train_epochs 1 --max_train_samples 240"
+FLAGS = "--architecture ngram_linear --num_folds 3 --num_train_epochs 1 --max_train_samples 240 --calibrate True"
 
 
 def rows_of(path) -> list[list[str]]:
@@ -54,7 +54,10 @@ def test_the_mean_of_the_folds_predicts_test(validated):
     results = json.loads((validated / "all_results.json").read_text())
     f1 = f1_score(predictions.labels, np.mean(found, axis=0).argmax(axis=1), average="macro")
     assert results["test_f1"] == pytest.approx(f1)
-    folds = json.loads((validated / "run.json").read_text())["folds"]
+    record = json.loads((validated / "run.json").read_text())
+    of_folds = [json.loads((validated / f"fold_{number}" / "run.json").read_text()) for number in (1, 2, 3)]
+    assert record["temperature"] is None and len({one["temperature"] for one in of_folds} - {None}) == 3
+    folds = record["folds"]
     accuracies = [fold["accuracy"] for fold in folds]
     assert results["fold_accuracy_mean"] == pytest.approx(np.mean(accuracies))
     assert results["fold_accuracy_sd"] == pytest.approx(np.std(accuracies, ddof=1))
