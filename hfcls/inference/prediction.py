@@ -68,7 +68,7 @@ def predict_file(
 def _encoded_ahead(
     classifier: TextClassifier, rows: Iterator[list[str]], texts: TextFile
 ) -> Iterator[tuple[list[list[str]], dict[str, list[list[int]]], int]]:
-    """Rows of a window, what the model reads of them, and bytes of the file so far; always one window ahead."""
+    """Rows of a window, what the model reads of them, and bytes of the file so far; one window ahead of who asks."""
     windows = _windows(rows, texts.text)
 
     def encoded() -> tuple[list[list[str]], dict[str, list[list[int]]], int] | None:
@@ -78,6 +78,9 @@ def _encoded_ahead(
         pairs = None if texts.pair is None else [row[texts.pair] for row in window]
         return window, classifier.encode([row[texts.text] for row in window], pairs), texts.bytes_read
 
+    if texts.size is None:  # standard input, at which a thread would wait, whatever Ctrl-C says
+        yield from iter(encoded, None)
+        return
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(encoded)
         while (found := ahead.result()) is not None:

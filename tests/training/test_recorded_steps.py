@@ -101,6 +101,29 @@ def test_batches_of_other_things_than_tensors(caplog):
     assert caplog.text.count("batches hold max_length_q, no tensor") == 1
 
 
+def test_a_weight_that_is_used_later_than_others():
+    model = torch.nn.ModuleDict({"short": torch.nn.Linear(2, 1), "long": torch.nn.Linear(2, 1)})
+    steps = RecordedSteps(model, Recorder())
+
+    def compute(given):
+        loss = model["short" if len(given["input"]) < 3 else "long"](given["input"]).sum()
+        loss.backward()
+        return loss.detach()
+
+    for rows in (1, 1, 3, 3, 1, 1, 3):
+        model.zero_grad()
+        batch = {"input": torch.rand(rows, 2)}
+        loss = steps(compute, batch)
+        found = gradients_of(model)
+        model.zero_grad()
+        assert loss == compute(batch)
+        torch.testing.assert_close(found, gradients_of(model))
+
+
+def gradients_of(model) -> list[torch.Tensor]:
+    return [torch.zeros_like(weight) if weight.grad is None else weight.grad.clone() for weight in model.parameters()]
+
+
 def test_batch_norm_sees_each_batch_once():
     """What warms up leaves no trace in running means."""
     model = torch.nn.BatchNorm1d(2)
