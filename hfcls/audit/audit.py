@@ -13,9 +13,10 @@ from hfcls.audit.giveaways import find_giveaways
 from hfcls.audit.groups import find_torn_groups
 from hfcls.audit.lengths import find_extreme_lengths
 from hfcls.audit.near_duplicates import find_near_duplicates
+from hfcls.audit.stored_texts import store_texts
 from hfcls.audit.suspicious import find_suspicious_labels
 from hfcls.audit.texts import find_unfit_texts
-from hfcls.data.repetition import keys, objects
+from hfcls.data.repetition import keys, text_keys
 from hfcls.pages.write import write
 from hfcls.terminal import printable, shortened
 
@@ -30,10 +31,10 @@ class Audit:
 
 def audit(corpus: FlatCorpus) -> Audit:
     """Looks for everything that can be wrong with `corpus`; of images, for what can be seen by their bytes."""
-    raw = keys(corpus.contents)
     if corpus.is_text:
-        texts = objects([normalise(text) for text in corpus.contents])
-        normal = keys(texts)
+        raw = text_keys(corpus.contents)
+        texts = store_texts(map(normalise, corpus.contents))
+        normal = text_keys(texts)
         findings = [
             *find_duplicates(corpus, raw, normal),
             find_near_duplicates(corpus, normal, texts),
@@ -44,6 +45,7 @@ def audit(corpus: FlatCorpus) -> Audit:
             find_suspicious_labels(corpus, normal),
         ]
     else:
+        raw = keys(corpus.contents)
         findings = [*find_duplicates(corpus, raw, raw), find_imbalance(corpus)]
     if corpus.groups is not None:
         findings.append(find_torn_groups(corpus))

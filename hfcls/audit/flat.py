@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from hfcls.audit.names import FindingName
+from hfcls.audit.stored_texts import StoredTexts
 from hfcls.pages.figures import Plot
 
 EXCERPT = 300  # characters of a text that are quoted
@@ -20,7 +21,7 @@ class FlatCorpus:
     Attributes:
         name: of the corpus, "thucnews".
         source: the folder's or file's name, or "embedded sample".
-        contents: (rows,) str, or where the rows are images a digest of each, as bytes.
+        contents: (rows,) str, perhaps in a file, or where the rows are images a digest of each, as bytes.
         labels: (rows,) ids into `classes`.
         classes: the names of the labels.
         splits: rows of each split, in the order of the rows: train, validation, test, as far as they exist.
@@ -33,7 +34,7 @@ class FlatCorpus:
 
     name: str
     source: str
-    contents: np.ndarray
+    contents: np.ndarray | StoredTexts
     labels: np.ndarray
     classes: list[str]
     splits: dict[str, int]

@@ -6,12 +6,16 @@ is then compared exactly. The bands are sorted arrays of all texts at once: a li
 in its buckets, which are millions of pairs where many texts follow one template.
 """
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 
 import numpy as np
 
 from hfcls.audit.flat import Example, Finding, FlatCorpus
+from hfcls.audit.stored_texts import StoredTexts, store_texts
 from hfcls.data.repetition import present
+from hfcls.data.stored_rows import cache_folder
 
 SIMILARITY = 0.5  # Jaccard similarity of the n-grams from which two texts are near duplicates
 SHORTEST = 8  # characters; of shorter texts a single edit changes too much. Of 20 characters, three may be edited
@@ -23,7 +27,7 @@ PAIRS = 1 << 16  # candidates whose signatures are compared at once
 EXAMPLES = 20
 
 
-def near_pairs(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def near_pairs(texts: Sequence[str] | StoredTexts) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of `texts` whose Jaccard similarity is at least `SIMILARITY`.
 
     Args:
@@ -37,9 +41,11 @@ def near_pairs(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     if len(long_enough) < 2:
         return np.empty((0, 2), dtype=np.int64), np.empty(0)
     size = 2 if np.median(lengths[long_enough]) < SHORT else 5
-    signatures = np.concatenate(
-        [_signatures([texts[i] for i in part], size) for part in _parts(long_enough, lengths[long_enough])]
-    )
+    signatures, done = _on_disk((BANDS, len(long_enough), ROWS)), 0
+    for part in _parts(long_enough, lengths[long_enough]):
+        banded = _signatures([texts[i] for i in part.tolist()], size).reshape(len(part), BANDS, ROWS)
+        signatures[:, done : done + len(part)] = banded.swapaxes(0, 1)
+        done += len(part)
     found: dict[tuple[int, int], float] = {}
     for one, other in _candidates(signatures):
         pair = int(long_enough[one]), int(long_enough[other])
@@ -49,10 +55,14 @@ def near_pairs(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(pairs, dtype=np.int64).reshape(-1, 2), np.array([found[pair] for pair in pairs])
 
 
-def find_near_duplicates(corpus: FlatCorpus, normal: np.ndarray, texts: np.ndarray) -> Finding:
-    """Near duplicates within splits and across them; `normal` (rows,) are the keys of `texts` (rows,), normalised."""
+def find_near_duplicates(corpus: FlatCorpus, normal: np.ndarray, texts: Iterable[str]) -> Finding:
+    """Near duplicates within splits and across them; `normal` (rows,) are the `text_keys` of `texts` (rows,), which are
+    normalised.
+    """
     keys, first = np.unique(normal, return_index=True)
-    pairs, similarities = near_pairs(list(texts[first]))
+    distinct = np.zeros(len(normal), dtype=bool)
+    distinct[first] = True  # in the order of `keys`, which number the texts as they first occur
+    pairs, similarities = near_pairs(store_texts(compress(texts, distinct)))
     pairs = keys[pairs]
     found = present(normal, corpus.split_ids, len(corpus.splits))
     one, other = pairs.T
@@ -93,6 +103,12 @@ def _parts(rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
     return np.split(rows, np.flatnonzero(np.diff(np.cumsum(lengths) // CHUNK)) + 1)
 
 
+def _on_disk(shape: tuple[int, ...]) -> np.ndarray:
+    """An empty array of uint32 in a file, which is there as long as the array."""
+    with tempfile.TemporaryFile(dir=cache_folder()) as file:
+        return np.memmap(file, dtype=np.uint32, mode="w+", shape=shape)
+
+
 def _signatures(texts: list[str], size: int) -> np.ndarray:
     """(texts, BANDS * ROWS) uint32 MinHash signatures; of two texts, the share that is equal estimates the Jaccard
     similarity of their n-grams.
@@ -105,12 +121,15 @@ def _signatures(texts: list[str], size: int) -> np.ndarray:
 
 
 def _candidates(signatures: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Pairs of rows, the smaller first, that share a band and nearly as many hashes as near duplicates do."""
+    """Pairs of rows, the smaller first, that share a band and nearly as many hashes as near duplicates do.
+
+    `signatures` are (BANDS, rows, ROWS): a band is read from one place of the file.
+    """
     enough = (SIMILARITY - 0.14) * BANDS * ROWS  # three standard deviations of the estimate below the threshold
-    for band in range(BANDS):
-        key = signatures[:, band * ROWS].astype(np.uint64)
-        for column in range(band * ROWS + 1, (band + 1) * ROWS):
-            key = (key ^ (key >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + signatures[:, column]
+    for band in signatures:
+        key = band[:, 0].astype(np.uint64)
+        for column in range(1, ROWS):
+            key = (key ^ (key >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + band[:, column]
         order = np.argsort(key, kind="stable")
         key = key[order]
         for distance in range(1, BUCKET + 1):
@@ -119,7 +138,7 @@ def _candidates(signatures: np.ndarray) -> Iterator[tuple[int, int]]:
                 break
             for part in np.split(same, range(PAIRS, len(same), PAIRS)):
                 one, other = order[part], order[part + distance]
-                alike = (signatures[one] == signatures[other]).sum(axis=1) >= enough
+                alike = (signatures[:, one] == signatures[:, other]).sum(axis=(0, 2)) >= enough
                 yield from zip(one[alike].tolist(), other[alike].tolist(), strict=True)
 
 

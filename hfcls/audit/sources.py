@@ -13,6 +13,7 @@ import datasets
 import numpy as np
 
 from hfcls.audit.flat import FlatCorpus
+from hfcls.audit.stored_texts import StoredTexts, store_texts
 from hfcls.data.builder import CorpusBuilder
 from hfcls.data.corpora import NamedCorpus, corpus_names
 from hfcls.data.encodings import check_name
@@ -21,14 +22,16 @@ from hfcls.data.own_corpus import OwnCorpus
 from hfcls.data.prepare import Prepared
 from hfcls.data.repetition import objects, read_contents
 from hfcls.data.split_files import find_files
+from hfcls.data.stored_rows import store
 from hfcls.data.table_files import text_cell, write_records
-from hfcls.data.table_rows import Piece, has_label_column, read_pieces
+from hfcls.data.table_rows import Piece, has_label_column, open_pieces
 from hfcls.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 UNLABELLED = "unlabelled"  # the one class of a corpus without labels
 NO_LABEL = "(no label)"  # in place of a class, of a row whose cell is empty
+PART = 10_000  # rows of a split that are in memory at once
 SPLITS = ("train", "validation", "test")
 
 
@@ -59,7 +62,7 @@ def load_builder(
     return FlatCorpus(
         name=name,
         source=prepared.source,
-        contents=objects([content for split in splits for content in read_contents(split)]),
+        contents=_contents(splits),
         labels=np.concatenate([np.asarray(split["label"]) if label else np.zeros(len(split), int) for split in splits]),
         classes=label.names if label else [UNLABELLED],
         splits={name: len(split) for name, split in zip(SPLITS, splits, strict=True)},
@@ -68,6 +71,16 @@ def load_builder(
         notes=tuple(prepared.notes),
         write_back=lambda kept, folder: _write_back(prepared, kept, folder),
     )
+
+
+def _contents(splits: list[datasets.Dataset]) -> np.ndarray | StoredTexts:
+    """Of all splits one after another: texts, or digests of images."""
+    if "text" not in splits[0].column_names:
+        return objects([content for split in splits for content in read_contents(split)])
+    parts = (
+        split.select(range(at, min(at + PART, len(split)))) for split in splits for at in range(0, len(split), PART)
+    )
+    return store_texts(text for part in parts for text in read_contents(part))
 
 
 def _usual_group_column(corpus: NamedCorpus | OwnCorpus, columns: list[str]) -> str | None:
@@ -100,40 +113,43 @@ def load_tables(
         if encoding is not None:
             check_name(encoding)
         files = find_files(path)
-        splits = {
-            split: read_pieces(paths, notes.append, encoding=encoding, errors="replace")
+        pieces = [
+            (split, piece)
             for split, paths in files.items()
-        }
-        if not any(piece.records for pieces in splits.values() for piece in pieces):
-            raise InputError(f"{path}: no rows; there is nothing to audit: add some")
-        rows = [
-            row
-            for split, pieces in splits.items()
-            for piece in pieces
-            for row in _rows(piece, split, text_column, label_column, group_column)
+            for piece in open_pieces(paths, notes.append, encoding=encoding, errors="replace")
         ]
+        if all(next(iter(piece.records), None) is None for _, piece in pieces):
+            raise InputError(f"{path}: no rows; there is nothing to audit: add some")
+        rows = store(
+            row | {"piece": number}
+            for number, (split, piece) in enumerate(pieces)
+            for row in _rows(piece, split, text_column, label_column, group_column)
+        )
     except ValueError as error:
         raise InputError(str(error)) from error
-    texts, named, groups = zip(*rows, strict=True)
-    if unlabelled := named.count(NO_LABEL):
+    if unlabelled := sum(names == (NO_LABEL,) for names in rows.labels):
         notes.append(f"{unlabelled:,} rows have no label: shown as {NO_LABEL}")
-    classes = sorted(set(named))
+    classes = sorted({name for (name,) in set(rows.labels)})
     index = {name: i for i, name in enumerate(classes)}
+    sizes = sum(np.bincount(batch.column("piece"), minlength=len(pieces)) for batch in rows.batches).tolist()
+    parts = {split: [] for split in files}
+    for (split, piece), size in zip(pieces, sizes, strict=True):
+        parts[split].append((piece.path, size))
     return FlatCorpus(
         name=Path(path).stem,
         source=Path(path).resolve().name,
-        contents=objects(texts),
-        labels=np.array([index[name] for name in named]),
+        contents=StoredTexts.of(rows),
+        labels=np.fromiter((index[name] for (name,) in rows.labels), dtype=np.int64, count=len(rows)),
         classes=classes,
-        splits={split: sum(len(piece.records) for piece in pieces) for split, pieces in splits.items()},
-        groups=None if group_column is None else objects(groups),
+        splits={split: sum(size for _, size in found) for split, found in parts.items()},
+        groups=None if group_column is None else objects(rows.column("group")),
         notes=tuple(notes),
-        write_back=lambda kept, folder: _write_tables(splits, kept, folder, encoding),
+        write_back=lambda kept, folder: _write_tables(parts, kept, folder, encoding),
     )
 
 
-def _rows(piece: Piece, split: str, text: str, label: str, group: str | None) -> Iterator[tuple[str, str, str]]:
-    """Text, label and group of every row of a file."""
+def _rows(piece: Piece, split: str, text: str, label: str, group: str | None) -> Iterator[dict]:
+    """Text, label (one of `labels`) and, if there is such a column, group of every row of a file."""
     for flag, column in (("text", text), ("group", group)):
         if column is not None and column not in piece.columns:
             raise _no_column(piece, split, flag, column)
@@ -144,11 +160,8 @@ def _rows(piece: Piece, split: str, text: str, label: str, group: str | None) ->
     for line, record in piece.records:
         where = f"{piece.path}:{line}"
         names = [] if cells is None else cells.read(record, where)
-        yield (
-            text_cell(record.get(text), where),
-            names[0] if names else NO_LABEL,
-            "" if group is None else text_cell(record.get(group), where),
-        )
+        row = {"text": text_cell(record.get(text), where), "labels": names[:1] or [NO_LABEL]}
+        yield row if group is None else row | {"group": text_cell(record.get(group), where)}
 
 
 def _no_column(piece: Piece, split: str, flag: str, column: str) -> ValueError:
@@ -157,14 +170,15 @@ def _no_column(piece: Piece, split: str, flag: str, column: str) -> ValueError:
 
 
 def _write_tables(
-    splits: dict[str, list[Piece]], kept: dict[str, list[int]], folder: str, encoding: str | None
+    parts: dict[str, list[tuple[str, int]]], kept: dict[str, list[int]], folder: str, encoding: str | None
 ) -> None:
-    for split, pieces in splits.items():
+    """Writes the rows `kept` of each split into `folder`; `parts` are its files, and how many rows each has."""
+    for split, files in parts.items():
         rows, first = np.asarray(kept[split], dtype=int), 0
-        for piece in pieces:
-            inside = rows[(rows >= first) & (rows < first + len(piece.records))] - first
-            first += len(piece.records)
-            if len(inside) == len(piece.records) and encoding is None:
-                shutil.copyfile(piece.path, Path(folder, Path(piece.path).name))
+        for path, size in files:
+            inside = rows[(rows >= first) & (rows < first + size)] - first
+            first += size
+            if len(inside) == size and encoding is None:
+                shutil.copyfile(path, Path(folder, Path(path).name))
             else:
-                write_records(piece.path, inside.tolist(), folder, encoding)
+                write_records(path, inside.tolist(), folder, encoding)

@@ -15,9 +15,9 @@ import datasets
 import numpy as np
 import pyarrow
 
-__all__ = ["StoredRows", "store"]
+__all__ = ["StoredRows", "cache_folder", "store"]
 
-_ROWS = 10_000  # that are laid down together
+_ROWS = 10_000  # together, in a batch
 _IN_MEMORY = 64 * 2**20  # bytes of texts
 
 
@@ -102,9 +102,14 @@ def store(rows: Iterable[dict]) -> StoredRows:
     return StoredRows(batches, labels)
 
 
-def _new_file() -> Path:
-    folder = Path(datasets.config.HF_DATASETS_CACHE)  # not the one for temporary files, which may be memory
+def cache_folder() -> Path:
+    """Where large files of the moment go: the cache of `datasets`. What is meant for such files may be memory."""
+    folder = Path(datasets.config.HF_DATASETS_CACHE)
     folder.mkdir(parents=True, exist_ok=True)
-    handle, path = tempfile.mkstemp(prefix="hfcls-rows-", dir=folder)
+    return folder
+
+
+def _new_file() -> Path:
+    handle, path = tempfile.mkstemp(prefix="hfcls-rows-", dir=cache_folder())
     os.close(handle)
     return Path(path)

@@ -7,13 +7,14 @@ import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from .files import offenders
 from .labels import LabelCells, find_column, label_cells
 from .stored_rows import StoredRows, store
 from .table_files import cell_text, open_records, read_records, text_cell
 
-__all__ = ["UNLABELLED", "Piece", "TableColumns", "has_label_column", "read_pieces", "read_splits"]
+__all__ = ["UNLABELLED", "Piece", "TableColumns", "has_label_column", "open_pieces", "read_splits"]
 
 UNLABELLED = "unlabelled"
 _NO_CLASS = "-1"  # what data sets write where labels are kept secret
@@ -57,36 +58,35 @@ class _ReadAnew:
 
     path: str
     encoding: str | None
+    errors: str
 
     def __iter__(self) -> Iterator[tuple[int, dict]]:
         with open(self.path, "rb") as file:
-            yield from open_records(file, self.path, lambda line: None, encoding=self.encoding)[1]
+            yield from self._open(file, lambda line: None)[1]
 
     def columns(self, note: _Note) -> list[str]:
         with open(self.path, "rb") as file:
-            columns, records = open_records(file, self.path, note, encoding=self.encoding)
+            columns, records = self._open(file, note)
             return columns or list(dict.fromkeys(name for _, record in records for name in record))
 
-
-def _open_pieces(paths: list[str], note: _Note, encoding: str | None) -> list[Piece]:
-    """As `read_pieces`, but that a large file is read as its rows are taken."""
-    pieces = []
-    for path in paths:
-        if os.path.isfile(path) and os.path.getsize(path) > _SMALL:
-            records = _ReadAnew(path, encoding)
-            pieces.append(Piece(path, records.columns(note), records))
-        else:
-            pieces += read_pieces([path], note, encoding=encoding)
-    return pieces
+    def _open(self, file: BinaryIO, note: _Note):
+        return open_records(file, self.path, note, encoding=self.encoding, errors=self.errors)
 
 
-def read_pieces(paths: list[str], note: _Note, *, encoding: str | None, errors: str = "strict") -> list[Piece]:
-    """The files of a split.
+def open_pieces(paths: list[str], note: _Note, *, encoding: str | None, errors: str = "strict") -> list[Piece]:
+    """The files of a split; a large one is read as its rows are taken.
 
     Raises:
         ValueError: one line with file and line, where one cannot be read.
     """
-    return [Piece(path, *read_records(path, note, encoding=encoding, errors=errors)) for path in paths]
+    pieces = []
+    for path in paths:
+        if os.path.isfile(path) and os.path.getsize(path) > _SMALL:
+            anew = _ReadAnew(path, encoding, errors)
+            pieces.append(Piece(path, anew.columns(note), anew))
+        else:
+            pieces.append(Piece(path, *read_records(path, note, encoding=encoding, errors=errors)))
+    return pieces
 
 
 def read_splits(files: dict[str, list[str]], columns: TableColumns, note: _Note) -> dict[str, StoredRows]:
@@ -97,7 +97,7 @@ def read_splits(files: dict[str, list[str]], columns: TableColumns, note: _Note)
     Raises:
         ValueError: one line with file and line: a column is missing, a cell cannot be read, a label is unknown.
     """
-    splits = {split: _open_pieces(paths, note, columns.encoding) for split, paths in files.items()}
+    splits = {split: open_pieces(paths, note, encoding=columns.encoding) for split, paths in files.items()}
     train = splits["train"]
     cells = label_cells(columns.label, train[0].columns, columns.separator, train[0].path)
     cells = cells.with_places((record for piece in train for record in piece.records), train[0].path, note)

@@ -4,12 +4,15 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
 
+from hfcls.audit.audit import as_json, audit
 from hfcls.audit.names import FINDINGS
 from hfcls.audit.sources import load_tables
 from hfcls.cli import main
+from hfcls.data import stored_rows, table_rows
 from hfcls.data.table import Table
 from hfcls.errors import InputError
 
@@ -222,3 +225,24 @@ def test_the_known_blemishes_of_the_headlines(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "surplus rows: 62 in train" in printed
     assert "36 distinct validation in train, 33 distinct test in train" in printed
+
+
+def test_a_corpus_on_the_disk_is_looked_at_as_one_in_memory(tmp_path, monkeypatch):
+    texts = [f"股市今天上涨第{row % 40}日，收盘报告全文" for row in range(90)]
+    texts[50] = texts[3].replace("收盘", "开盘")
+    table = pandas.DataFrame(
+        {"text": texts, "label": [row % 2 for row in range(90)], "page": [row // 3 for row in range(90)]}
+    )
+    table[:60].to_csv(tmp_path / "train.csv", index=False)
+    table[60:].to_csv(tmp_path / "test.csv", index=False)
+
+    def looked_at():
+        corpus = load_tables(str(tmp_path), text_column="text", label_column="label", group_column="page")
+        return as_json(audit(corpus))
+
+    expected = looked_at()
+    monkeypatch.setattr(stored_rows, "_ROWS", 7)
+    monkeypatch.setattr(stored_rows, "_IN_MEMORY", 0)
+    monkeypatch.setattr(table_rows, "_SMALL", 0)
+    assert looked_at() == expected
+    assert expected["findings"]["duplicate"]["found"] and expected["findings"]["near_duplicate"]["found"]

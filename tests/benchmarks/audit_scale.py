@@ -9,14 +9,13 @@ in fifty repeats another one, one in fifty is another one with one or two charac
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 CLASSES, CHARACTERS = 10, 4000
 
@@ -58,12 +57,20 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         table, page = Path(folder, "rows.csv"), Path(folder, "audit.html")
         planted = generate(table, options.rows)
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "hfcls.cli", "check", str(table), "--output", str(page)], check=True)
+        begun, own, resident = time.perf_counter(), 0.0, 0.0
+        process = psutil.Popen([sys.executable, "-m", "hfcls.cli", "check", str(table), "--output", str(page)])
+        while process.poll() is None:
+            try:
+                memory = process.memory_info()
+            except psutil.NoSuchProcess:
+                break
+            own, resident = max(own, (memory.rss - memory.shared) / 1e9), max(resident, memory.rss / 1e9)
+            time.sleep(0.2)
+        if process.wait():
+            sys.exit(f"exit code {process.returncode}")
         seconds = time.perf_counter() - begun
         findings = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["findings"]
-    gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(f"\n{options.rows:,} rows: {seconds:.0f} s, {gigabytes:.2f} GB")
+    print(f"\n{options.rows:,} rows: {seconds:.0f} s, {own:.2f} GB of its own, {resident:.2f} with what is mapped")
     found = findings["duplicate"]["found"], findings["near_duplicate"]["found"]
     print(
         f"copies: {planted['copies']:,} planted, {found[0]:,} found; edited: {planted['edits']:,}, {found[1]:,} pairs"
