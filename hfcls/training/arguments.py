@@ -263,6 +263,8 @@ def _completed(given: dict, recipe_defaults: dict, task: str) -> dict:
     values |= optimization.warmup(values, given)
     if "save_steps" not in given and "eval_steps" in values:
         values["save_steps"] = values["eval_steps"]  # the best checkpoint can only be one that was evaluated
+    if {"metric_for_best_model", "early_stopping_patience"} & given.keys() or given.get("save_strategy") == "best":
+        values["load_best_model_at_end"] = given.get("load_best_model_at_end", True)  # that is what they are for
     if values["eval_strategy"] == "no":
         values["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
     elif "save_strategy" not in given:

@@ -19,7 +19,7 @@ from hfcls.training.setup import Setup
 SETTINGS = (
     "learning_rate num_train_epochs max_steps per_device_train_batch_size per_device_eval_batch_size "
     "gradient_accumulation_steps lr_scheduler_type warmup_steps weight_decay label_smoothing_factor max_grad_norm "
-    "optim metric_for_best_model eval_strategy eval_steps seed"
+    "optim load_best_model_at_end metric_for_best_model eval_strategy eval_steps seed"
 ).split()
 
 # Flags of a recipe that choose what is measured, not how it is trained; and those that name a file.

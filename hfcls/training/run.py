@@ -125,6 +125,8 @@ def run(
 def _train(trainer, setup: Setup, arguments: SharedArguments, training_args: TrainingArguments) -> dict:
     """Trains and saves the model, before the test: whatever happens there, nothing is lost. Returns the metrics."""
     results = trainer.train(resume_from_checkpoint=training_args.resume_from_checkpoint).metrics
+    if not training_args.load_best_model_at_end:
+        trainer.state.best_global_step = None  # which the Trainer notes, and keeps the last weights
     results = results | chosen_evaluation(trainer)
     setup.finish_training(trainer, arguments)
     trainer.save_model()
@@ -144,12 +146,14 @@ def _test(setup: Setup, trainer, arguments: SharedArguments) -> tuple[Tested, Ro
 
 
 def chosen_evaluation(trainer: transformers.Trainer) -> dict:
-    """The validation metrics of the checkpoint that was chosen, or of the last evaluation if none was."""
+    """The validation metrics of the checkpoint that was chosen, or of the last evaluation where the last weights are
+    kept.
+    """
     evaluations = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
     step = trainer.state.best_global_step
     if not evaluations:
         return {}
-    if step is None:
+    if step is None and trainer.args.load_best_model_at_end:
         logger.warning("no checkpoint had a finite %s: the last weights were kept", trainer.args.metric_for_best_model)
     chosen = next((entry for entry in evaluations if entry["step"] == step), evaluations[-1])
     return {key: value for key, value in chosen.items() if key.startswith("eval_")}
