@@ -166,7 +166,7 @@ class Record:
         temperature: what the logits were divided by, where they were calibrated.
         thresholds: (labels,) the probabilities from which labels are predicted, if not from 0.5.
         class_offsets: (labels,) what was added to the logits, before the temperature, for the greatest macro F1.
-        chosen_by: the metric of validation by which checkpoints, where one is chosen, and runs compare, "accuracy"; None
+        chosen_by: the metric of validation by which runs compare, and checkpoints where one is chosen, "accuracy"; None
             where nothing was trained, or validation was trained on.
         greater_is_better: of that metric.
         folds: the scores of each fold, where this is their mean.

@@ -117,7 +117,15 @@ def test_what_was_chosen_is_logged_and_in_record_report_and_card(run):
     for line in lines:
         assert line in done.stderr and line in report and f"- {line}\n" in card
     assert record["settings"]["num_train_epochs"] == 10
-    assert json.loads((run.folder / "all_results.json").read_bytes())["test_accuracy"] == 1
+    results = json.loads((run.folder / "all_results.json").read_bytes())
+    assert results["test_accuracy"] == 1
+
+    # The last weights are kept, and it is they that were measured on validation.
+    state = json.loads((run.folder / "trainer_state.json").read_bytes())
+    evaluations = [entry for entry in state["log_history"] if "eval_loss" in entry]
+    assert state["best_global_step"] is None and evaluations[-1]["step"] == state["max_steps"]
+    assert results["eval_loss"] == evaluations[-1]["eval_loss"]
+    assert "the last weights were kept" in report and record["chosen_by"] == "accuracy"
 
     # Resumed, it is the run that it was; the number that was chosen may be given, another one may not.
     assert "finished before" in run("--resume_from_checkpoint", "auto").stdout
