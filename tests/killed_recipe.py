@@ -20,10 +20,8 @@ from pathlib import Path
 import transformers
 from transformers.trainer_callback import DefaultFlowCallback
 
-import hfcls.report  # noqa: F401, so that forks need not import it
-import hfcls.text.baselines
-import hfcls.training.folds  # noqa: F401
 from hfcls import sweep
+from tests.warm import preload
 
 RECIPE = "recipes/text_classification.py"
 FLAGS = (
@@ -266,6 +264,7 @@ SCENARIOS = {
 }
 
 if __name__ == "__main__":
+    preload()
     for name, scenario in SCENARIOS.items():
         directory = Path(sys.argv[1], name)
         directory.mkdir()

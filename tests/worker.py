@@ -8,6 +8,7 @@ kill        the same run uninterrupted (DIR/whole), then killed by SIGKILL at se
 For runs of a whole recipe that are killed and resumed, see tests/killed_recipe.py.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -208,6 +209,7 @@ def in_child(function, **options) -> int:
 
 
 def kill(directory: Path, flags: list[str]) -> None:
+    gc.freeze()  # Trainer collects garbage after each run
     assert in_child(_train, directory=directory / "whole", resume=False) == 0
     points = {
         "before_the_first_save": {"kill_at": 2},

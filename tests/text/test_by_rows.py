@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
 import subprocess
-import sys
 from math import ceil
-from pathlib import Path
 
 import datasets
 import pytest
@@ -18,8 +15,7 @@ from hfcls.text.presets import BY_ROWS, NEURAL
 from hfcls.text.presets import NGRAMS as PUBLISHED
 from hfcls.training.arguments import parse
 from hfcls.training.setup import Corpus
-
-ROOT = Path(__file__).parents[2]
+from tests.warm import run_warm
 
 
 def corpus(rows: int) -> Corpus:
@@ -83,10 +79,8 @@ def run(tmp_path_factory):
         csv.writer(file).writerows([("text", "label"), *rows])
 
     def start(*flags: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "recipes/text_classification.py", "--data_dir", folder / "rows.csv", "--use_cpu"]
-        command += ["--architecture", "ngram_linear", "--output_dir", folder / "out", *flags]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        return subprocess.run(list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True)
+        command = ["recipes/text_classification.py", "--data_dir", folder / "rows.csv", "--use_cpu"]
+        return run_warm(*command, "--architecture", "ngram_linear", "--output_dir", folder / "out", *flags)
 
     start.folder = folder / "out"
     return start

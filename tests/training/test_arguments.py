@@ -9,6 +9,7 @@ from hfcls.errors import InputError
 from hfcls.text.arguments import PretrainedTextArguments
 from hfcls.text.presets import NGRAMS
 from hfcls.training.arguments import RecipeArguments, _given, parse
+from tests.warm import run_warm
 
 ROOT = Path(__file__).parents[2]
 HEAVY = "torch transformers datasets accelerate numpy scipy sklearn pandas pyarrow PIL".split()  # seconds to import
@@ -152,7 +153,7 @@ def test_help_of_every_recipe(recipe):
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch):
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     (corpus / "class.txt").write_text("a\nb\n", encoding="utf-8")
@@ -160,13 +161,14 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
     (corpus / "test.txt").write_text("好\t0\n", encoding="utf-8")
     flags = ["recipes/thucnews_bert.py", "--from_scratch", "tiny", "--data_dir", str(corpus), "--use_cpu"]
     flags += ["--output_dir", str(tmp_path / "out")]
-    result = python(*flags, env={"HF_HOME": str(tmp_path / "hf")})
+    result = run_warm(*flags)
     assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ") and "train.txt:3" in last
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
-    result = python(*flags, env={"HF_HOME": str(tmp_path / "hf"), "HFCLS_DEBUG": "1"})
+    monkeypatch.setenv("HFCLS_DEBUG", "1")
+    result = run_warm(*flags)
     assert result.returncode == 1 and "Traceback" in result.stderr
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a recipe, in fresh processes: one line, the exit code of a shell, and nothing lost."""
+"""Ctrl-C and SIGTERM in a recipe, in processes of their own: one line, the exit code of a shell, and nothing lost."""
 
 import subprocess
 import sys
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+
+from tests.warm import run_warm
 
 ROOT = Path(__file__).parents[2]
 FLAGS = "--architecture text_cnn --embedding_dim 8 --tokens word --num_train_epochs 2 --use_cpu --bf16 False"
@@ -29,9 +31,8 @@ runpy.run_path(argv[0], run_name="__main__")
 
 
 def _recipe(folder: Path, *more: str, interrupted: tuple[str, str] = ("nothing", "")):
-    command = [sys.executable, "-c", INTERRUPTED, *interrupted, "recipes/text_classification.py", *FLAGS.split()]
-    command += ["--data_dir", str(folder.parent / "rows.csv"), "--output_dir", str(folder), *more]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    command = [folder.parent / "script.py", *interrupted, "recipes/text_classification.py", *FLAGS.split()]
+    return run_warm(*command, "--data_dir", folder.parent / "rows.csv", "--output_dir", folder, *more)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("interrupted")
     rows = [f"{'ab'[number % 2] * 2} {'pqrst'[number % 5] * 2},{'ab'[number % 2]}" for number in range(60)]
     (folder / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    (folder / "script.py").write_text(INTERRUPTED, encoding="utf-8")
     return folder
 
 
