@@ -155,7 +155,7 @@ class TokenArguments(TextArguments):
         metadata={
             "help": "What a token is: a character, a word between spaces, words but characters of scripts without "
             "spaces (mixed), a Chinese word; auto: one of the first three, by the scripts of the training texts, and "
-            "for n-grams by what answers most validation rows."
+            "for n-grams by the loss of an SVM on validation rows."
         },
     )
     vocab: str | None = field(
@@ -193,7 +193,7 @@ class ConfigArguments:
         default=None,
         metadata={
             "help": "ngram_linear: tokens of the longest n-gram. Absent: 3, or 5 characters where texts have words, "
-            "and with --tokens auto what answers most validation rows."
+            "and with --tokens auto what an SVM has the least loss with."
         },
     )
     min_count: int = field(default=2, metadata={"help": "ngram_linear: training texts that a feature must occur in."})

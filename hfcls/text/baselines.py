@@ -81,7 +81,7 @@ def with_tokens(
 ) -> tuple[BaselineArguments, Corpus]:
     """A copy of `arguments` that says what a token is and how many make an n-gram, and `corpus` with a note of both.
 
-    Texts with words between spaces become n-grams of what answers most validation rows: of characters where words are
+    Texts with words between spaces become n-grams of what an SVM has the least loss with: of characters where words are
     compounds or have many endings, and rows are too few to know them all; of single words where rows are few and long.
     """
     train = corpus.splits["train"]

@@ -1,7 +1,7 @@
 """The n-gram floor: a linear model of words or characters, which a larger model should be above.
 
 TF-IDF and a linear SVM, as scikit-learn has them, fitted on the training rows alone, of words, of pairs of them or of
-characters, whichever answers most validation rows right where there is time to try all. Wang and Manning, "Baselines
+characters, whichever has the least loss on validation rows where there is time to try all. Wang and Manning, "Baselines
 and Bigrams", ACL 2012, https://aclanthology.org/P12-2018, show how often such a model is enough.
 """
 

@@ -88,13 +88,19 @@ def test_characters_are_those_of_scikit_learn():
     np.testing.assert_allclose(found, expected.decision_function(vectorizer.transform(asked)))
 
 
-def test_the_best_kind_is_chosen_and_pairs_if_all_are_as_good():
+def test_the_kind_with_the_least_loss_is_chosen():
     compared = tfidf.compare(of_compounds())
-    assert (compared.best, compared.shares["characters"], compared.rows) == ("characters", 1.0, 8)
-    assert compared.shares["words"] <= 0.5
+    assert (compared.best, compared.rows) == ("characters", 8)
+    train, asked = of_compounds().splits["train"], of_compounds().splits["test"]
+    for kind, settings in (("words", {}), ("characters", {"analyzer": "char", "ngram_range": (1, 4)})):
+        vectorizer = TfidfVectorizer(**settings, sublinear_tf=True)
+        model = LinearSVC(random_state=0).fit(vectorizer.fit_transform(train["text"]), train["label"])
+        found = model.decision_function(vectorizer.transform(asked["text"]))
+        sides = 2 * np.array(asked["label"]) - 1  # of the second class; the first has one distance, zero, for all
+        assert compared.losses[kind] == pytest.approx(1 + np.mean(np.maximum(0, 1 - sides * found) ** 2), rel=1e-4)
     words = corpus(["good film", "bad film"] * 5, [0, 1] * 5, ["good film", "bad film"], [0, 1], ["pos", "neg"])
-    assert tfidf.compare(words) == tfidf.Comparison(dict.fromkeys(tfidf.METHODS, 1.0), rows=2)
-    assert tfidf.compare(words).best == "pairs"
+    assert tfidf.compare(words).best == "words"
+    assert tfidf.Comparison(dict.fromkeys(tfidf.METHODS, 1.0), rows=2).best == "pairs"
     assert tfidf.compare(corpus([" "], [0], ["a"], [0], ["a", "b"])) is None
 
 
@@ -132,8 +138,8 @@ def test_orders_of_texts_without_words_and_of_many(monkeypatch):
 
 
 def test_single_words_where_they_are_best(monkeypatch):
-    shares = {"words": 0.6, "pairs": 0.5, "characters": 0.4}
-    monkeypatch.setattr(baselines, "compare", lambda corpus: tfidf.Comparison(shares, rows=8))
+    losses = {"words": 0.4, "pairs": 0.5, "characters": 0.6}
+    monkeypatch.setattr(baselines, "compare", lambda corpus: tfidf.Comparison(losses, rows=8))
     arguments, noted = baselines.with_tokens(BaselineArguments(), of_compounds(), NgramLinearForSequenceClassification)
     assert (arguments.tokens, arguments.ngram_max) == ("word", 1)
-    assert "60.0% by words, 50.0% by pairs, 40.0% by characters; n-grams of up to 1; " in noted.notes[0]
+    assert "is 0.400 by words, 0.500 by pairs, 0.600 by characters; n-grams of up to 1; " in noted.notes[0]
