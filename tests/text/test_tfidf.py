@@ -98,8 +98,6 @@ def test_the_kind_with_the_least_loss_is_chosen():
         found = model.decision_function(vectorizer.transform(asked["text"]))
         sides = 2 * np.array(asked["label"]) - 1  # of the second class; the first has one distance, zero, for all
         assert compared.losses[kind] == pytest.approx(1 + np.mean(np.maximum(0, 1 - sides * found) ** 2), rel=1e-4)
-    words = corpus(["good film", "bad film"] * 5, [0, 1] * 5, ["good film", "bad film"], [0, 1], ["pos", "neg"])
-    assert tfidf.compare(words).best == "words"
     assert tfidf.Comparison(dict.fromkeys(tfidf.METHODS, 1.0), rows=2).best == "pairs"
     assert tfidf.compare(corpus([" "], [0], ["a"], [0], ["a", "b"])) is None
 
