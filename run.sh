@@ -106,7 +106,7 @@ launch() {
 install
 case ${1-} in
   "") launch thucnews_bert --from_scratch tiny --output_dir "outputs/quickstart-$(date +%Y%m%d-%H%M%S)" ;;
-  test) shift && exec "$venv/bin/python" -m pytest -n 2 --dist loadfile "$@" ;;
+  test) shift && exec "$venv/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" ;;
   -h | --help) sed -n '2,5s/^# //p' "$0" ;;
   *) launch "$@" ;;
 esac

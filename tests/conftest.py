@@ -3,12 +3,28 @@
 import gc
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+TESTS = Path(__file__).parent
+# Processes side by side get a file at a time: those that take longest first, or in the end one waits for the other.
+LONGEST_FIRST = (
+    "training/test_resume.py text/test_baselines.py test_worked_examples.py text/test_long_texts.py "
+    "training/test_losses.py text/test_thucnews_bert.py training/test_processes.py training/test_rounding.py "
+    "training/test_flags.py inference/test_download.py test_terminal.py data/test_tar_files.py text/test_decoders.py "
+    "text/test_by_rows.py training/test_interrupted.py retrieval/test_contrastive.py images/test_images.py "
+    "cards/test_cards.py retrieval/test_muge_clip.py training/test_calibration.py training/test_precision.py"
+).split()
+
+
+def pytest_collection_modifyitems(items):
+    order = {TESTS / name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(autouse=True, scope="module")

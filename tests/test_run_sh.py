@@ -45,7 +45,9 @@ def test_first_run_installs_and_the_second_does_not(checkout):
     assert [call.split()[0] for call in calls] == ["venv", "venv", "pip", "pip", "python"]
     assert "-r requirements.lock" in calls[2]
     _, calls = run(checkout, "test", "-k", "metrics")
-    assert len(calls) == 1 and calls[0].startswith("python -m pytest -n 2 --dist loadfile -k metrics")
+    assert len(calls) == 1 and calls[0].startswith(
+        "python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -k metrics"
+    )
     with (checkout / "requirements.lock").open("a") as lock:
         lock.write("six==1.17.0\n")
     assert len(run(checkout, "test")[1]) == 5
