@@ -1,7 +1,6 @@
 """What a recipe can be told on the command line.
 
-Parsing imports neither torch nor the Trainer until it is known that the recipe will run, so that `--help` is answered
-at once.
+Parsing imports neither torch nor the Trainer until the recipe is known to run, so that `--help` is answered at once.
 """
 
 import argparse
@@ -258,16 +257,19 @@ def _completed(given: dict, recipe_defaults: dict, task: str) -> dict:
     from hfcls.training import optimization
     from hfcls.training.precision import hardware_defaults
 
-    values = {"output_dir": _default_output_dir(task, given), **SHARED_DEFAULTS, **hardware_defaults(given)}
+    name = f"{task}_evaluation" if given.get("evaluate_only") else task
+    values = {"output_dir": str(Path("outputs", name)), **SHARED_DEFAULTS, **hardware_defaults(given)}
     values |= recipe_defaults | given
     values |= optimization.warmup(values, given)
     if "save_steps" not in given and "eval_steps" in values:
         values["save_steps"] = values["eval_steps"]  # the best checkpoint can only be one that was evaluated
-    if {"metric_for_best_model", "early_stopping_patience"} & given.keys() or given.get("save_strategy") == "best":
-        values["load_best_model_at_end"] = given.get("load_best_model_at_end", True)  # that is what they are for
-    if values["eval_strategy"] == "no":
-        values["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
-    elif "save_strategy" not in given:
+    evaluates = values["eval_strategy"] != "no"
+    chooses = {"metric_for_best_model", "early_stopping_patience"} & given.keys() or given.get(
+        "save_strategy"
+    ) == "best"
+    if "load_best_model_at_end" not in given and (chooses or not evaluates):
+        values["load_best_model_at_end"] = evaluates
+    if evaluates and "save_strategy" not in given:
         values["save_strategy"] = values["eval_strategy"]
     return values
 
@@ -299,10 +301,6 @@ def _check_push(arguments: SharedArguments, values: dict) -> None:
         raise InputError("--num_folds makes several models: push the one you choose with `hfcls push FOLDER/fold_1`")
     if not values.get("hub_model_id"):
         raise InputError("--push_to_hub needs --hub_model_id USER/NAME")
-
-
-def _default_output_dir(task: str, given: dict) -> str:
-    return str(Path("outputs") / (f"{task}_evaluation" if given.get("evaluate_only") else task))
 
 
 def _print_help(arguments_class, task: str, description: str, defaults: Callable) -> None:
