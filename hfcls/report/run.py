@@ -20,6 +20,7 @@ class Run:
         history: the Trainer's `log_history`, None where nothing was trained.
         best_step: of the checkpoint that was kept, None where the Trainer chose none.
         thumbnails: PNG files in base64 of wrong test rows, by row counted from 1; empty where rows are no pictures.
+        marked: the same with what spoke for the wrong label in colour; empty where that was not asked for.
         explanations: of test rows, None where none were made.
     """
 
@@ -30,6 +31,7 @@ class Run:
     best_step: int | None
     predictions: predictions.Predictions
     thumbnails: dict[int, str]
+    marked: dict[int, str]
     explanations: Explanations | None
 
     @property
@@ -59,6 +61,7 @@ def load_run(folder: str | Path) -> Run:
             folder / predictions.NAME, target_of(record.target, record.labels, record.thresholds)
         ),
         thumbnails=thumbnails.read_thumbnails(folder),
+        marked=thumbnails.read_thumbnails(folder, thumbnails.MARKED),
         explanations=read_explanations(folder),
     )
 

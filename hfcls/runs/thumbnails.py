@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # torch, transformers and datasets are not needed to read thu
     from hfcls.metrics.one_label import OneLabel
 
 NAME = "mistakes.json"
+MARKED = "mistakes_explained.json"
 MOST = 48
 SIDE = 112  # pixels, at most
 
@@ -33,16 +34,26 @@ def write_thumbnails(folder: str | Path, images: Sequence[Image.Image], target: 
     answered = predictions.read_predictions(Path(folder) / predictions.NAME, target)
     rows = predictions.surest_mistakes(answered, MOST).tolist()
     pictures = {str(row + 1): thumbnail(images[row]) for row in rows}
-    (Path(folder) / NAME).write_text(json.dumps(pictures, indent=0) + "\n", encoding="ascii")
+    _write(Path(folder) / NAME, pictures)
+    (Path(folder) / MARKED).unlink(missing_ok=True)  # of the mistakes before
 
 
-def read_thumbnails(folder: Path) -> dict[int, str]:
-    """What `write_thumbnails` wrote; empty where the rows of the run are no pictures.
+def write_marked(folder: Path, pictures: dict[int, str]) -> None:
+    """Writes `mistakes_explained.json`: as `mistakes.json`, with what spoke for the wrong label in colour."""
+    _write(folder / MARKED, {str(row): picture for row, picture in pictures.items()})
+
+
+def _write(path: Path, pictures: dict[str, str]) -> None:
+    path.write_text(json.dumps(pictures, indent=0) + "\n", encoding="ascii")
+
+
+def read_thumbnails(folder: Path, name: str = NAME) -> dict[int, str]:
+    """What `write_thumbnails` wrote, or `write_marked` if `name` is `MARKED`; empty where there is nothing.
 
     Raises:
         InputError: the file is torn, or holds something else than PNG files.
     """
-    path = folder / NAME
+    path = folder / name
     if not path.exists():
         return {}
     try:

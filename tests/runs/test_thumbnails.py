@@ -9,7 +9,7 @@ from PIL import Image
 
 from hfcls.errors import InputError
 from hfcls.metrics.one_label import OneLabel
-from hfcls.runs.thumbnails import MOST, SIDE, read_thumbnails, write_thumbnails
+from hfcls.runs.thumbnails import MARKED, MOST, SIDE, read_thumbnails, write_marked, write_thumbnails
 
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n...").decode()
 
@@ -30,6 +30,10 @@ def test_the_most_confident_mistakes_are_kept(tmp_path):
     images = [Image.fromarray(np.full((7, 9), row, np.uint8)) for row in range(120)]
     write_thumbnails(tmp_path, images, OneLabel(["a", "b"]))
     kept = read_thumbnails(tmp_path)
+    write_marked(tmp_path, {119: PIXEL})
+    assert read_thumbnails(tmp_path, MARKED) == {119: PIXEL}
+    write_thumbnails(tmp_path, images, OneLabel(["a", "b"]))  # measured again: what was marked is of other answers
+    assert read_thumbnails(tmp_path, MARKED) == {}
     assert list(kept) == [2 * row + 1 for row in range(59, 59 - MOST, -1)]
     for row, picture in kept.items():
         image = Image.open(io.BytesIO(base64.b64decode(picture)))

@@ -71,6 +71,9 @@ def _explain_pictures(options: argparse.Namespace, kind: str) -> int:
     from hfcls.inference.explain.pictures import explain_caption, explain_label
     from hfcls.inference.loading import load_chinese_clip, load_image_classifier
 
+    asked_of_run = kind == "images" and not options.texts and Path(options.model, "run.json").is_file()
+    if asked_of_run and options.input is None and options.picture is None:
+        return _explain_run_of_pictures(options)
     if options.input is not None or not options.texts or (options.picture is None) != (kind == "images"):
         needs = "pictures: hfcls explain MODEL FILE …" if kind == "images" else "TEXT and --picture FILE"
         raise InputError(f"{options.model}: needs {needs}")
@@ -83,6 +86,20 @@ def _explain_pictures(options: argparse.Namespace, kind: str) -> int:
     for one in explained:
         print_lines(f"{printable(shortened(one.answer, 60)):<14} {one.score:.4f}  {printable(one.name)}")
     print_lines(f"explanation: {write_picture_page(options.model, explained, options.output or 'explanation.html')}")
+    return 0
+
+
+def _explain_run_of_pictures(options: argparse.Namespace) -> int:
+    from hfcls.inference.explain.picture_run import mark_mistakes
+    from hfcls.inference.loading import load_image_classifier
+    from hfcls.report import write_report
+    from hfcls.report.run import load_run
+    from hfcls.runs.thumbnails import write_marked
+
+    run = load_run(options.model)
+    processor, model = load_image_classifier(options.model)
+    write_marked(run.folder, mark_mistakes(processor, model.eval(), run))
+    print_lines(f"report: {write_report(run.folder)}")
     return 0
 
 

@@ -48,6 +48,12 @@ def drawn(one: PictureExplanation) -> tuple[Image.Image, Image.Image]:
 def _data(picture: Image.Image) -> str:
     """A picture as an address that holds it."""
     scale = max(1, SIDE // max(picture.size))
+    large = picture.resize([scale * size for size in picture.size], Image.Resampling.NEAREST)
+    return f"data:image/png;base64,{encoded(large)}"
+
+
+def encoded(picture: Image.Image) -> str:
+    """A PNG file in base64."""
     file = io.BytesIO()
-    picture.resize([scale * size for size in picture.size], Image.Resampling.NEAREST).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    picture.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")

@@ -4,7 +4,8 @@ The path leads from a picture of one colour, the median of its own, to the pictu
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,15 @@ def explain_label(
     Raises:
         InputError: the file is no picture, the model has no such label, or captum is not installed.
     """
-    pixels = _pixels(processor, path)
+    with _opened(path) as picture:
+        return explain_picture(processor, model, picture, Path(path).name, label)
+
+
+def explain_picture(
+    processor: BaseImageProcessor, model: PreTrainedModel, picture: Image.Image, name: str, label: str | None = None
+) -> PictureExplanation:
+    """As `explain_label`, of a picture that is open, and called `name`."""
+    pixels = _pixels(processor, picture)
     names = [str(model.config.id2label[number]) for number in range(model.config.num_labels)]
     if label is not None and label not in names:
         raise InputError(f"--label {label}: the model has {', '.join(names)}")
@@ -60,7 +69,7 @@ def explain_label(
         shares = model(pixel_values=pixels[None]).logits[0].softmax(0)
     chosen = int(shares.argmax()) if label is None else names.index(label)
     patches = patch_weights(lambda batch: model(pixel_values=batch).logits[:, chosen], pixels)
-    return PictureExplanation(Path(path).name, names[chosen], float(shares[chosen]), pixels.numpy(), *patches)
+    return PictureExplanation(name, names[chosen], float(shares[chosen]), pixels.numpy(), *patches)
 
 
 def explain_caption(
@@ -71,7 +80,8 @@ def explain_caption(
     Raises:
         InputError: the file is no picture, or captum is not installed.
     """
-    pixels = _pixels(processor.image_processor, path)
+    with _opened(path) as picture:
+        pixels = _pixels(processor.image_processor, picture)
     tokens = processor.tokenizer([caption], truncation=True, return_tensors="pt")
     with torch.no_grad():
         text = normalize(model.get_text_features(**tokens).pooler_output, dim=-1)[0]
@@ -114,9 +124,15 @@ def to_patches(weights: np.ndarray) -> np.ndarray:
     return np.add.reduceat(np.add.reduceat(weights, places[0], axis=0), places[1], axis=1)
 
 
-def _pixels(processor: BaseImageProcessor, path: str) -> torch.Tensor:
+def _pixels(processor: BaseImageProcessor, picture: Image.Image) -> torch.Tensor:
+    return processor([picture], return_tensors="pt")["pixel_values"][0]
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as image:
-            return processor([image], return_tensors="pt")["pixel_values"][0]
+        with Image.open(path) as picture:
+            picture.load()
+            yield picture
     except (OSError, UnidentifiedImageError) as error:
         raise InputError(f"{path}: is no picture that can be read: give a PNG or JPEG") from error

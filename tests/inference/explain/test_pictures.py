@@ -1,6 +1,9 @@
 """Pictures explained: what is marked moves the answer more than anything else of the same size."""
 
+import base64
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +12,18 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from hfcls.cli import main
-from hfcls.inference.explain.pictures import explain_caption, explain_label, one_colour, patch_side, to_patches
+from hfcls.inference.explain.picture_page import drawn
+from hfcls.inference.explain.picture_run import mark_mistakes
+from hfcls.inference.explain.pictures import (
+    explain_caption,
+    explain_label,
+    explain_picture,
+    one_colour,
+    patch_side,
+    to_patches,
+)
 from hfcls.inference.loading import load_chinese_clip, load_image_classifier
+from hfcls.runs.thumbnails import thumbnail
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 pytest.importorskip("captum", reason="pip install 'hfcls[explain]'")
@@ -72,6 +85,18 @@ def test_deleting_what_is_marked_moves_the_cosine_of_a_caption(tmp_path):
         return torch.nn.functional.cosine_similarity(images, texts)
 
     assert_marks_matter(explained, cosines, 200)
+
+
+def test_mistakes_of_a_run_are_marked():
+    processor, model = load_image_classifier(str(SAVED / "image_cnn"))
+    picture = Image.fromarray(np.round(load_digits().images[0] * (255 / 16)).astype(np.uint8))
+    classes = [str(model.config.id2label[number]) for number in range(model.config.num_labels)]
+    answered = SimpleNamespace(predicted=np.array([0, 3]))
+    run = SimpleNamespace(thumbnails={2: thumbnail(picture)}, classes=classes, predictions=answered)
+    (content,) = mark_mistakes(processor, model.eval(), run).values()
+    expected = drawn(explain_picture(processor, model, picture, "row 2", classes[3]))[1]
+    found = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert found.mode == "RGB" and np.array_equal(np.asarray(found), np.asarray(expected))
 
 
 def test_patches_sum_up_to_the_pixels():
