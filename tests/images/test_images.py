@@ -22,6 +22,7 @@ from transformers import (
 )
 from transformers.image_utils import load_image
 
+from hfcls.cli import main
 from hfcls.errors import InputError
 from hfcls.images.arguments import ImageArguments
 from hfcls.images.augmentation import DRAWS, transform_affine
@@ -80,6 +81,12 @@ def test_recipe(tmp_path, monkeypatch, capsys):
     answer = json.loads(done.stdout.splitlines()[-1])
     assert [one["label"] for one in answer] == [one["label"] for one in expected]
     np.testing.assert_allclose([one["score"] for one in answer], [one["score"] for one in expected], rtol=0, atol=1e-6)
+
+    pytest.importorskip("captum", reason="pip install 'hfcls[explain]'")
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", str(tmp_path / "out")])
+    assert ended.value.code == 0
+    assert "what spoke for" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_calibrated(tmp_path, monkeypatch):
