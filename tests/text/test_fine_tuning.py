@@ -1,10 +1,6 @@
 """The defaults that follow from the size of a pretrained encoder, from the command line to the record of the run."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from transformers import BertConfig, BertModel, DistilBertConfig
@@ -13,8 +9,7 @@ from hfcls.errors import InputError
 from hfcls.text.fine_tuning import fine_tuning
 from hfcls.text.presets import DEVLIN, SMALL_ENCODER
 from hfcls.text.tokenization import train_wordpiece_tokenizer
-
-ROOT = Path(__file__).parents[2]
+from tests.warm import run_warm
 
 
 @pytest.mark.parametrize(
@@ -50,16 +45,9 @@ def test_a_run_takes_and_says_them_and_flags_win(tmp_path):
     )
     for part in (tokenizer, BertModel(config)):
         part.save_pretrained(tmp_path / "encoder")
-    command = [sys.executable, "recipes/thucnews_bert.py", "--model_name_or_path", str(tmp_path / "encoder")]
-    command += "--max_train_samples 40 --max_eval_samples 20 --max_test_samples 20 --num_train_epochs 1".split()
-    result = subprocess.run(
-        [*command, "--output_dir", str(tmp_path / "run"), "--use_cpu"],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    flags = "--max_train_samples 40 --max_eval_samples 20 --max_test_samples 20 --num_train_epochs 1 --use_cpu"
+    folders = ("--model_name_or_path", tmp_path / "encoder", "--output_dir", tmp_path / "run")
+    result = run_warm("recipes/thucnews_bert.py", *flags.split(), *folders)
     assert result.returncode == 0, result.stderr[-3000:]
     said = "hidden size 32: learning rate 0.0001, warm-up over 10 % of the steps, batches of 32, 1 epochs"
     assert said in result.stderr
