@@ -32,7 +32,6 @@ from hfcls.training.setup import Corpus, iterate_texts, joined_texts
 logger = logging.getLogger(__name__)
 
 LONGEST = {"words": 1, "pairs": 3, "characters": 5}  # tokens of an n-gram, where this kind is the best
-MOST_CHARACTERS = 10**7  # of all training texts, of which n-grams of characters are tried: they cost eight times words
 
 
 def check_model(arguments: BaselineArguments) -> None:
@@ -91,8 +90,7 @@ def with_tokens(
     longest = 5 if level != "char" and arguments.tokens == "char" else 3
     if arguments.tokens == "auto":
         free = of_ngrams and arguments.vocab is None and arguments.ngram_max is None  # nothing says what they are of
-        characters = sum(map(len, texts)) * len(train) / len(texts)
-        if free and level != "char" and characters <= MOST_CHARACTERS:
+        if free and level != "char":
             compared = compare(corpus)
             if compared is not None:
                 longest = LONGEST[compared.best]

@@ -64,7 +64,7 @@ def measure(
 
     Args:
         correct: (rows,) whether the model of the run answers each test row right.
-        kind: what n-grams are of; None for what is better on validation rows.
+        kind: what n-grams are of; None for what is better on validation rows, or pairs where `compare` tries none.
     """
     begun = time.monotonic()
     train, test = corpus.splits["train"], corpus.splits["test"]

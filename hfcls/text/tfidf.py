@@ -19,6 +19,8 @@ METHODS: dict[Kind, str] = {
     "words": "a linear SVM on TF-IDF of single words and signs (scikit-learn)",
     "characters": "a linear SVM on TF-IDF of one to four characters (scikit-learn)",
 }
+# Longer training texts are not compared: a sample would not know what they teach, and characters cost eight times words.
+MOST_CHARACTERS = 10**7
 # The rows that are looked at to choose a kind: at most so many of each split, and with so many characters in all.
 SAMPLE_ROWS, SAMPLE_CHARACTERS = 4_000, 1_000_000
 
@@ -54,11 +56,13 @@ class Comparison:
 def compare(corpus: Corpus) -> Comparison | None:
     """The loss of each kind on validation rows, learned from training rows: samples of both.
 
-    None where the training texts are blank. The same rows give the same answer, in every process.
+    None where the training texts are blank, or have more than some `MOST_CHARACTERS` in all. The same rows give the
+    same answer, in every process.
     """
     train, asked = (_sample(corpus.splits[split]) for split in ("train", "validation"))
     texts = joined_texts(train)
-    if not any(map(str.strip, texts)):
+    characters = sum(map(len, texts)) / len(texts) * len(corpus.splits["train"])
+    if characters > MOST_CHARACTERS or not any(map(str.strip, texts)):
         return None
     target = target_of(corpus.target.kind, corpus.target.names)  # no thresholds that were fitted for another model
     num_labels = len(target.names)

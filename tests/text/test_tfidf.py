@@ -130,7 +130,7 @@ def test_orders_of_texts_without_words_and_of_many(monkeypatch):
     chinese = corpus(["股市大涨", "球队夺冠"] * 3, [0, 1] * 3, ["股市", "球队"], [0, 1], ["财经", "体育"])
     arguments, _ = baselines.with_tokens(BaselineArguments(), chinese, NgramLinearForSequenceClassification)
     assert (arguments.tokens, arguments.ngram_max) == ("char", 3)
-    monkeypatch.setattr(baselines, "MOST_CHARACTERS", 100)
+    monkeypatch.setattr(tfidf, "MOST_CHARACTERS", 100)
     arguments, _ = baselines.with_tokens(BaselineArguments(), of_compounds(), NgramLinearForSequenceClassification)
     assert (arguments.tokens, arguments.ngram_max) == ("word", 3)
 
