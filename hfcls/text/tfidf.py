@@ -19,7 +19,7 @@ METHODS: dict[Kind, str] = {
     "words": "a linear SVM on TF-IDF of single words and signs (scikit-learn)",
     "characters": "a linear SVM on TF-IDF of one to four characters (scikit-learn)",
 }
-# Longer training texts are not compared: a sample would not know what they teach, and characters cost eight times words.
+# Longer training texts are not compared: a sample knows less than they teach, and characters cost eight times words.
 MOST_CHARACTERS = 10**7
 # The rows that are looked at to choose a kind: at most so many of each split, and with so many characters in all.
 SAMPLE_ROWS, SAMPLE_CHARACTERS = 4_000, 1_000_000
