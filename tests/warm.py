@@ -14,19 +14,42 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.launching import free_port
+
 ROOT = Path(__file__).parents[1]
 
 
-def run_warm(*words: str) -> subprocess.CompletedProcess[str]:
+def run_warm(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """Runs a script with its arguments in the root of the repository, in the environment of this process."""
-    words = [str(word) for word in words]
+    (done,) = _run([str(word) for word in words], [{}])
+    return done
+
+
+def run_together(processes: int, *words: str | Path) -> None:
+    """Runs a script in so many processes that train together, without a launcher.
+
+    Raises:
+        CalledProcessError: one failed.
+    """
+    world = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+    world |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
+    for done in _run([str(word) for word in words], [world | rank for rank in ranks]):
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
+
+
+def _run(words: list[str], environments: list[dict[str, str]]) -> list[subprocess.CompletedProcess[str]]:
+    """A process for each of `environments`, which are over that of this process; all at once."""
     with tempfile.TemporaryDirectory() as folder:
-        outputs = [str(Path(folder, name)) for name in ("stdout", "stderr")]
+        places = [[str(Path(folder, f"{name}{n}")) for name in ("out", "err")] for n in range(len(environments))]
+        starts = [[words, place, os.environ | more] for place, more in zip(places, environments, strict=True)]
         server = _server()
-        server.stdin.write(json.dumps([words, outputs, dict(os.environ)]) + "\n")
+        server.stdin.write(json.dumps(starts) + "\n")
         server.stdin.flush()
-        code = json.loads(server.stdout.readline())
-        return subprocess.CompletedProcess(words, code, *(Path(path).read_text(encoding="utf-8") for path in outputs))
+        codes = json.loads(server.stdout.readline())
+        texts = [[Path(path).read_text(encoding="utf-8") for path in place] for place in places]
+    return [subprocess.CompletedProcess(words, code, *text) for code, text in zip(codes, texts, strict=True)]
 
 
 @functools.cache
@@ -61,20 +84,26 @@ def _serve() -> None:
     preload()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
-        words, outputs, environment = json.loads(line)
-        child = os.fork()
-        if child == 0:  # which leaves the loop, and ends as any interpreter does
-            answers.close()
-            for number, path in enumerate(outputs, start=1):
-                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.environ.clear()
-            os.environ.update(environment)
-            sys.argv = words
-            runpy.run_path(words[0], run_name="__main__")
-            return
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+        children = []
+        for start in json.loads(line):
+            child = os.fork()
+            if child == 0:  # which leaves the loops, and ends as any interpreter does
+                answers.close()
+                _become(*start)
+                return
+            children.append(child)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        print(json.dumps(codes), file=answers, flush=True)
+
+
+def _become(words: list[str], outputs: list[str], environment: dict[str, str]) -> None:
+    for number, path in enumerate(outputs, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = words
+    runpy.run_path(words[0], run_name="__main__")
 
 
 if __name__ == "__main__":

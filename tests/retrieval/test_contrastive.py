@@ -1,10 +1,6 @@
 """The loss, over parts of a batch and over processes, against one big batch and against references."""
 
 import math
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ from hfcls.retrieval.contrastive import MAX_LOGIT_SCALE, contrastive_loss, mask_
 from hfcls.retrieval.corpus import Relations
 from hfcls.retrieval.sampling import AccompaniedSampler, batches_of_pairs
 from tests.retrieval import worker
+from tests.warm import run_together
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,24 +98,8 @@ def test_a_resumed_run_ends_in_the_weights_of_a_whole_one(step, tmp_path):
 
 
 def test_two_processes_are_one(whole, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
     flags = "--per_device_train_batch_size"
-    subprocess.run(
-        [
-            *torchrun,
-            "tests/retrieval/worker.py",
-            str(tmp_path),
-            f"{flags} 32",
-            f"{flags} 8 --contrastive_accumulation 4",
-        ],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"},
-        check=True,
-        timeout=300,
-    )
+    run_together(2, "tests/retrieval/worker.py", tmp_path, f"{flags} 32", f"{flags} 8 --contrastive_accumulation 4")
     for number in range(2):  # at once, and in four parts each
         two = np.load(tmp_path / str(number) / "result.npz")
         assert two["processes"] == 2
