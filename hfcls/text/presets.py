@@ -54,12 +54,9 @@ NEURAL = {
     "per_device_eval_batch_size": 256,
 }
 
-# `ngram_linear`: a linear model on given ratios takes large steps and learns all it can in a few epochs. The last
-# weights are kept: a rate that has come down to zero leaves them near the least loss, and among the epochs before some
-# hundred rows of validation choose by chance. Measured in recipes/README.md, "Defaults that read the data".
+# `ngram_linear`: a linear model on given ratios takes large steps and learns all it can in a few epochs.
 NGRAMS = {
     "learning_rate": 2e-2,
-    "load_best_model_at_end": False,
     "num_train_epochs": 3,
     "per_device_train_batch_size": 256,
     "per_device_eval_batch_size": 512,

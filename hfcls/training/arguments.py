@@ -263,11 +263,9 @@ def _completed(given: dict, recipe_defaults: dict, task: str) -> dict:
     values |= optimization.warmup(values, given)
     if "save_steps" not in given and "eval_steps" in values:
         values["save_steps"] = values["eval_steps"]  # the best checkpoint can only be one that was evaluated
-    evaluates = values["eval_strategy"] != "no"
-    asked = {"metric_for_best_model", "early_stopping_patience"} & given.keys() or given.get("save_strategy") == "best"
-    if "load_best_model_at_end" not in given and (asked or not evaluates):
-        values["load_best_model_at_end"] = evaluates
-    if evaluates and "save_strategy" not in given:
+    if values["eval_strategy"] == "no":
+        values["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
+    elif "save_strategy" not in given:
         values["save_strategy"] = values["eval_strategy"]
     return values
 

@@ -56,7 +56,7 @@ def test_long_headers_are_not_read(kind, where, tmp_path):
 
 
 def test_many_headers_take_no_memory(tmp_path):
-    members = [(f"b/{number}", b"") for number in range(3000)]
+    members = [(f"b/{number}", b"") for number in range(1000)]  # 15 MB, if they were kept
     path = _pack(tmp_path / "x.tar.gz", members, headers={f"k{n}": "x" * 100 for n in range(100)})
     tracemalloc.start()
     assert _read(path) == []

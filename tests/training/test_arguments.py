@@ -7,7 +7,6 @@ import pytest
 
 from hfcls.errors import InputError
 from hfcls.text.arguments import PretrainedTextArguments
-from hfcls.text.presets import NGRAMS
 from hfcls.training.arguments import RecipeArguments, _given, parse
 from tests.warm import run_warm
 
@@ -52,21 +51,6 @@ def test_checkpoints_are_saved_when_they_are_evaluated(tmp_path):
     assert (training_args.save_strategy, training_args.save_steps) == ("steps", 7)
     _, training_args = parsed(tmp_path, "--eval_strategy no")
     assert not training_args.load_best_model_at_end
-
-
-@pytest.mark.parametrize(
-    ("flags", "chooses"),
-    [
-        ("", False),
-        ("--metric_for_best_model f1", True),
-        ("--early_stopping_patience 2", True),
-        ("--save_strategy best", True),
-        ("--early_stopping_patience 2 --load_best_model_at_end False", False),
-        ("--metric_for_best_model f1 --eval_strategy no", False),
-    ],
-)
-def test_n_grams_keep_the_last_weights_unless_a_flag_is_for_choosing(tmp_path, flags, chooses):
-    assert parsed(tmp_path, flags, NGRAMS)[1].load_best_model_at_end is chooses
 
 
 def test_loss_as_criterion_is_the_smaller_the_better(tmp_path):
