@@ -19,7 +19,7 @@ __all__ = ["UNLABELLED", "Piece", "TableColumns", "has_label_column", "open_piec
 UNLABELLED = "unlabelled"
 _NO_CLASS = "-1"  # what data sets write where labels are kept secret
 _IDS = ("id", "idx")
-_SMALL = 32 * 2**20  # bytes of a file whose rows are in memory while they are read
+_SMALL = 32 * 2**20  # bytes of the files of a split whose rows are in memory while they are read
 
 _Note = Callable[[str], None]
 
@@ -74,14 +74,16 @@ class _ReadAnew:
 
 
 def open_pieces(paths: list[str], note: _Note, *, encoding: str | None, errors: str = "strict") -> list[Piece]:
-    """The files of a split; a large one is read as its rows are taken.
+    """The files of a split; where they are large together, each is read as its rows are taken.
 
     Raises:
         ValueError: one line with file and line, where one cannot be read.
     """
     pieces = []
+    sizes = {path: os.path.getsize(path) for path in paths if os.path.isfile(path)}
+    large = sum(sizes.values()) > _SMALL
     for path in paths:
-        if os.path.isfile(path) and os.path.getsize(path) > _SMALL:
+        if large and path in sizes:
             anew = _ReadAnew(path, encoding, errors)
             pieces.append(Piece(path, anew.columns(note), anew))
         else:

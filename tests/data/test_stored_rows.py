@@ -32,6 +32,22 @@ def test_what_is_laid_down_comes_back(tiny, tmp_path):
     assert list(store(iter([]))) == []
 
 
+def test_many_small_files_are_not_in_memory_together(tmp_path, monkeypatch):
+    paths = [tmp_path / f"train-{number}.csv" for number in range(3)]
+    for path in paths:
+        path.write_text("text,label\na,b\n", encoding="utf-8")
+
+    def in_memory() -> list[bool]:
+        pieces = table_rows.open_pieces([str(path) for path in paths], print, encoding=None)
+        assert [list(piece.records) for piece in pieces] == [[(2, {"text": "a", "label": "b"})]] * 3
+        return [isinstance(piece.records, list) for piece in pieces]
+
+    monkeypatch.setattr(table_rows, "_SMALL", 3 * 15)
+    assert in_memory() == [True] * 3
+    monkeypatch.setattr(table_rows, "_SMALL", 3 * 15 - 1)
+    assert in_memory() == [False] * 3
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_a_large_table_is_prepared_as_a_small_one(kind, tmp_path, request):
     frame = pandas.DataFrame({"text": [f"text {n % 61}" for n in range(150)], "label": [n % 3 for n in range(150)]})
