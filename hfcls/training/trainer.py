@@ -117,7 +117,7 @@ class ClassifierTrainer(transformers.Trainer):
         return self.recorded_steps(compute, {**inputs, **counted}, *constants)
 
     def floating_point_ops(self, inputs):
-        # Trainer walks through all weights to count them, at every step: with a GPU, that is a fifth of it.
+        # Trainer walks through all weights to count them, at every step, while a GPU waits for the next one.
         numbers = inputs[self.model.main_input_name].numel() if self.model.main_input_name in inputs else 0
         if numbers not in self.operations:
             self.operations[numbers] = super().floating_point_ops(inputs)

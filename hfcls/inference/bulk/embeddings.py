@@ -9,6 +9,7 @@ from hfcls.data.table_files import text_cell
 from hfcls.errors import InputError
 from hfcls.inference.bulk.job import Job
 from hfcls.inference.loading import load_chinese_clip
+from hfcls.models.truncation import Truncation
 
 BATCH_SIZE = 64
 
@@ -31,6 +32,7 @@ class TextEmbeddings:
         self.batch_size = job.batch_size or BATCH_SIZE
         processor, model = load_chinese_clip(job.model)
         self.tokenizer = processor.tokenizer
+        self.truncation = Truncation.of("head", self.tokenizer.model_max_length, self.tokenizer)
         self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
     def read_cell(self, cell, where: str) -> str:
@@ -42,15 +44,14 @@ class TextEmbeddings:
         (texts,) = columns
         rows = self.tokenizer(texts, verbose=False)["input_ids"] if texts else []
         lengths = np.array([len(ids) for ids in rows], dtype=np.int64)
-        limit = self.tokenizer.model_max_length
-        kept = self.tokenizer(texts, truncation=True, verbose=False)["input_ids"] if (lengths > limit).any() else rows
+        kept = [self.truncation.cut(row, len(row)) for row in rows]
         vectors = np.empty((len(texts), self.model.config.projection_dim), dtype=np.float32)
         order = np.argsort(-lengths, kind="stable")
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             vectors[chosen] = self._embedded([kept[row] for row in chosen])
         embeddings = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), vectors.shape[1])
-        return {"embedding": embeddings, "truncated": pyarrow.array(lengths > limit)}
+        return {"embedding": embeddings, "truncated": pyarrow.array(lengths > self.truncation.max_length)}
 
     def _embedded(self, ids: list[list[int]]) -> np.ndarray:
         """(texts, dimensions) float32, each of length 1."""
