@@ -1,4 +1,4 @@
-"""A classifier of texts that `hfcls export` wrote, computed by onnxruntime."""
+"""A classifier of texts that `hfcls export` wrote, computed by onnxruntime or OpenVINO."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +12,7 @@ from hfcls.errors import InputError
 from hfcls.inference.classifier import Classifier, each_core_its_batch
 from hfcls.inference.export.manifest import NAME, TextManifest
 from hfcls.inference.loading import loading_errors, tokenizer_class
+from hfcls.inference.openvino_session import OpenVinoSession
 from hfcls.inference.text_classifier import TextClassifier
 from hfcls.models.truncation import Truncation
 
@@ -31,7 +32,7 @@ class OnnxClassifier(TextClassifier):
         threads: that one batch is computed with. With one, as many batches are computed at once as torch has threads.
 
     Raises:
-        InputError: it is no such folder, or onnxruntime is not installed.
+        InputError: it is no such folder, or what computes its graph is not installed.
     """
 
     def __init__(self, folder: str | PathLike[str], *, threads: int = 1):
@@ -77,7 +78,8 @@ def is_exported(name_or_path: str | PathLike[str]) -> bool:
 
 
 def load_classifier(name_or_path: str | PathLike[str], *, trust_remote_code: bool = False) -> TextClassifier:
-    """The classifier of a folder or of a hub, computed by torch, or by onnxruntime where the folder is an exported one.
+    """The classifier of a folder or of a hub, computed by torch, or by onnxruntime or OpenVINO where the folder is an
+    exported one.
 
     Raises:
         InputError: as `Classifier` and `OnnxClassifier`.
@@ -88,11 +90,15 @@ def load_classifier(name_or_path: str | PathLike[str], *, trust_remote_code: boo
 
 
 def open_session(graph: Path, threads: int = 1):
-    """An onnxruntime session on the CPU; `threads` compute one operator together.
+    """An onnxruntime session on the CPU, or what is asked like one; `threads` compute one operator together.
 
     Raises:
-        InputError: onnxruntime is not installed, or the file is missing or torn.
+        InputError: onnxruntime, or for its graphs OpenVINO, is not installed, or the file is missing or torn.
     """
+    if not graph.is_file():
+        raise InputError(f"{graph}: no such file: export the model again")
+    if graph.suffix == ".xml":
+        return OpenVinoSession(graph, threads, torch.get_num_threads() if threads == 1 else 1)
     try:
         import onnxruntime
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
@@ -101,8 +107,6 @@ def open_session(graph: Path, threads: int = 1):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors
-    if not graph.is_file():
-        raise InputError(f"{graph}: no such file: export the model again")
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except (Fail, InvalidGraph, InvalidProtobuf) as error:

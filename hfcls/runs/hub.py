@@ -49,10 +49,11 @@ EMBEDDING_FILES = FILES | {
     *("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json", "model.safetensors"),
 }
 
-# What `hfcls export MODEL MODEL/onnx` wrote lies in this folder, where transformers.js looks for graphs.
-ONNX = "onnx"
-GRAPHS = (".onnx", ".onnx.data")  # the latter has the weights of a graph of over 2 GB
-ONNX_FILES = frozenset(
+# What `hfcls export MODEL MODEL/onnx` wrote lies in the first folder, where transformers.js looks for graphs; in the
+# second, what is for OpenVINO.
+EXPORTS = ("onnx", "openvino")
+GRAPHS = (".onnx", ".onnx.data", ".xml", ".bin")  # .onnx.data has the weights of a graph of over 2 GB
+EXPORTED_FILES = frozenset(
     [
         *("labels.json", "predict.py", "pictures.py", "card_ngrams.py", "card_text.py", "README.md"),
         *("tokenizer.json", "tokenizer_config.json", "vocab.json", "preprocessor_config.json", "processor_config.json"),
@@ -178,7 +179,7 @@ def clean_local_paths(output_dir: str | Path) -> list[str]:
         return {key: clean(item, f"{where}{key}.") for key, item in value.items() if key not in LOCAL_FIELDS}
 
     folder = Path(output_dir)
-    parts = (folder, folder / EMBEDDING_MODEL, folder / ONNX)
+    parts = (folder, folder / EMBEDDING_MODEL, *(folder / name for name in EXPORTS))
     for path in (part / name for part in parts for name in CONFIGS):
         if path.is_file():
             before = _read_json(path)
@@ -199,9 +200,9 @@ def _embedding_model(folder: Path) -> list[Path]:
 
 
 def _exported(folder: Path) -> list[Path]:
-    """What `hfcls export` wrote into the folder of the model."""
-    inside = folder / ONNX
-    return [path for path in inside.glob("*") if path.name in ONNX_FILES or path.name.endswith(GRAPHS)]
+    """What `hfcls export` wrote into folders in that of the model."""
+    exported = [path for name in EXPORTS for path in (folder / name).glob("*")]
+    return [path for path in exported if path.name in EXPORTED_FILES or path.name.endswith(GRAPHS)]
 
 
 def _custom_code(folder: Path) -> set[Path]:

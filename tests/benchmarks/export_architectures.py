@@ -1,10 +1,11 @@
 """`hfcls export` of every architecture, tiny and with random weights: does it agree with its model?
 
-    python tests/benchmarks/export_architectures.py [NAME …]
+    python tests/benchmarks/export_architectures.py [--format openvino] [NAME …]
 
 The suite exports a few of them; each export takes seconds, whatever the size of the model.
 """
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Callable
@@ -42,15 +43,19 @@ def main() -> None:
     for cell, pooling in product(("rnn", "gru", "lstm", "lstm_by_hand"), ("last", "max_mean", "attention", "rcnn")):
         makers[f"text_rnn_{cell}_{pooling}"] = _text_rnn
     makers |= {folder.name: _saved for folder in sorted(SAVED.iterdir()) if (folder / "config.json").is_file()}
-    for name in sys.argv[1:] or makers:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--format", default="onnx")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    options = parser.parse_args()
+    for name in options.names or makers:
         torch.manual_seed(0)
-        print(f"{name}: {_exported(name, makers[name])}", flush=True)
+        print(f"{name}: {_exported(name, makers[name], Wanted(rows=100, format=options.format))}", flush=True)
 
 
-def _exported(name: str, make: Callable[[str, Path], Path]) -> str:
+def _exported(name: str, make: Callable[[str, Path], Path], wanted: Wanted) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return "; ".join(export(str(make(name, Path(folder, "model"))), str(Path(folder, "out")), Wanted(rows=100)))
+            return "; ".join(export(str(make(name, Path(folder, "model"))), str(Path(folder, "out")), wanted))
         except InputError as error:
             return f"refused: {error}"
 

@@ -14,6 +14,7 @@ from hfcls.inference.export.cards import check_cards, load_cards, write_cards
 from hfcls.inference.export.check import Agreement
 from hfcls.inference.export.graph import optimize
 from hfcls.inference.export.images import check_images, write_images
+from hfcls.inference.export.openvino_graph import to_openvino
 from hfcls.inference.export.pictures import pictures_of, random_pictures
 from hfcls.inference.export.readme import write_readme
 from hfcls.inference.export.retrieval import check_retrieval, write_retrieval
@@ -21,6 +22,7 @@ from hfcls.inference.export.rows import random_texts, rows_of_file, rows_of_run
 from hfcls.inference.export.texts import check_texts, quantize_texts, text_logits, write_texts
 from hfcls.inference.kind import kind_of
 from hfcls.inference.loading import load_chinese_clip, load_image_classifier
+from hfcls.models.ngram_linear import NgramLinearConfig
 from hfcls.runs.hub import clean_local_paths
 
 
@@ -35,6 +37,7 @@ class Wanted:
         optimize: operators fused for onnxruntime, before anything is checked.
         int8: an int8 graph as well, which then is the one that answers.
         force: keep an int8 graph that answers otherwise than the model.
+        format: onnx, or openvino for graphs that OpenVINO reads.
     """
 
     rows: int
@@ -42,6 +45,7 @@ class Wanted:
     optimize: bool = False
     int8: bool = False
     force: bool = False
+    format: str = "onnx"
 
 
 def export(model: str, out: str, wanted: Wanted, *, trust_remote_code: bool = False) -> list[str]:
@@ -55,7 +59,7 @@ def export(model: str, out: str, wanted: Wanted, *, trust_remote_code: bool = Fa
     """
     # Before a folder is made, which may lie in that of a model that is not there.
     kind = kind_of(model, trust_remote_code)
-    with _in_place_when_whole(out) as folder:
+    with _in_place_when_whole(out, wanted.format) as folder:
         if kind == "texts":
             lines = _export_texts(model, folder, wanted, trust_remote_code)
         elif wanted.int8:
@@ -70,6 +74,8 @@ def export(model: str, out: str, wanted: Wanted, *, trust_remote_code: bool = Fa
 
 def _export_texts(model: str, folder: Path, wanted: Wanted, trust_remote_code: bool) -> list[str]:
     classifier = Classifier(model, device="cpu", trust_remote_code=trust_remote_code)
+    if classifier.config.model_type == NgramLinearConfig.model_type:
+        _check_64_bits(model, wanted)
     if wanted.check_on is None:
         rows = rows_of_run(Path(model), classifier, wanted.rows)
     else:
@@ -77,7 +83,7 @@ def _export_texts(model: str, folder: Path, wanted: Wanted, trust_remote_code: b
     if wanted.int8 and rows.labels is None:
         raise InputError(f"--int8: is measured on test rows with labels, and these are {rows.what}: export a run")
     write_texts(classifier, folder)
-    _optimize(folder, wanted)
+    _finish(folder, wanted)
     expected = text_logits(classifier, rows)
     lines = [str(check_texts(classifier, folder, rows, expected))]
     if wanted.int8:
@@ -91,7 +97,7 @@ def _export_images(model: str, folder: Path, wanted: Wanted) -> Agreement:
     processor, classifier = load_image_classifier(model)
     classifier.eval()
     write_images(processor, classifier, folder)
-    _optimize(folder, wanted)
+    _finish(folder, wanted)
     return check_images(processor, classifier, folder, *_pictures(wanted))
 
 
@@ -99,7 +105,7 @@ def _export_pairs(model: str, folder: Path, wanted: Wanted) -> Agreement:
     processor, towers = load_chinese_clip(model)
     towers.eval()
     write_retrieval(processor, towers, folder)
-    _optimize(folder, wanted)
+    _finish(folder, wanted)
     pictures, what = _pictures(wanted)
     return check_retrieval(
         processor, towers, folder, random_texts(processor.tokenizer), pictures, f"texts of random tokens and {what}"
@@ -109,15 +115,27 @@ def _export_pairs(model: str, folder: Path, wanted: Wanted) -> Agreement:
 def _export_cards(model: str, folder: Path, wanted: Wanted) -> Agreement:
     if wanted.check_on is not None:
         raise InputError(f"--check_on: is of texts and pictures, and {model} reads cards: leave it out")
+    _check_64_bits(model, wanted)
     tokenizer, classifier = load_cards(model)
     write_cards(tokenizer, classifier, folder)
-    _optimize(folder, wanted)
+    _finish(folder, wanted)
     return check_cards(tokenizer, classifier, folder)
 
 
-def _optimize(folder: Path, wanted: Wanted) -> None:
+def _finish(folder: Path, wanted: Wanted) -> None:
+    """Makes of the graphs in `folder` what is asked for."""
     for graph in folder.glob("*.onnx") if wanted.optimize else ():
         optimize(graph)
+    if wanted.format == "openvino":
+        to_openvino(folder)
+
+
+def _check_64_bits(model: str, wanted: Wanted) -> None:
+    if wanted.format == "openvino":
+        raise InputError(
+            f"--format openvino: {model} knows n-grams by 64-bit hashes, and OpenVINO computes integers in 32 bits "
+            "on a CPU: take --format onnx"
+        )
 
 
 def _pictures(wanted: Wanted) -> tuple[list, str]:
@@ -128,7 +146,7 @@ def _pictures(wanted: Wanted) -> tuple[list, str]:
 
 
 @contextmanager
-def _in_place_when_whole(out: str) -> Iterator[Path]:
+def _in_place_when_whole(out: str, name: str) -> Iterator[Path]:
     """A folder that becomes `out` if the block ends well, and is deleted otherwise.
 
     Raises:
@@ -136,7 +154,7 @@ def _in_place_when_whole(out: str) -> Iterator[Path]:
     """
     target = Path(out)
     if (target / "config.json").is_file():
-        raise InputError(f"{out}: holds a model itself; give {target / 'onnx'}, which hfcls push takes along")
+        raise InputError(f"{out}: holds a model itself; give {target / name}, which hfcls push takes along")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{out}: is there already; remove it, or give another folder")
     try:

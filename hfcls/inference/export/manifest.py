@@ -11,6 +11,7 @@ from hfcls.runs.json_files import from_json, read_json, write_json
 
 NAME = "labels.json"
 GRAPH, INT8_GRAPH = "model.onnx", "model_quantized.onnx"  # as the Hub and transformers.js call them
+OPENVINO_GRAPH = "openvino_model.xml"  # as optimum-intel and sentence-transformers call it
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 

@@ -25,8 +25,12 @@ def write_readme(folder: Path) -> None:
     needs = _NEEDS[model["kind"]]
     if model.get("segmenter"):
         needs = f"onnxruntime numpy {model['segmenter']}"
+    openvino = any(folder.glob("*.xml"))
+    if openvino:
+        needs = needs.replace("onnxruntime", "openvino")
+    graph = "*.xml, *.bin" if openvino else "*.onnx"
     files = {
-        "*.onnx": "the graph; of a classifier its outputs are `logits`, `probabilities` and `chosen`",
+        graph: "the graph; of a classifier its outputs are `logits`, `probabilities` and `chosen`",
         NAME: "labels in the order of the outputs, thresholds, and what else `predict.py` goes by",
         "predict.py": "asks it, and shows how: copy from it what you need",
     }
@@ -40,6 +44,12 @@ def write_readme(folder: Path) -> None:
     lines += ["| File | |", "|---|---|", *(f"| `{name}` | {what} |" for name, what in files.items()), ""]
     if model.get("graph") == INT8_GRAPH:
         lines += [f"`{INT8_GRAPH}`, of 8-bit weights, answers; `model.onnx` is the exact one.", ""]
+    if openvino:
+        lines += [
+            "`predict.py` computes in float32. Where the processor has bfloat16, `INFERENCE_PRECISION_HINT` `bf16` is "
+            "faster, and logits differ by hundredths.",
+            "",
+        ]
     if model.get("temperature"):
         lines += ["The temperature of the calibration is in the graph.", ""]
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
