@@ -8,6 +8,8 @@ import datasets
 import numpy as np
 import pandas
 
+from hfcls.data.mapped_files import parts
+
 _ROWS = 10_000  # read at once
 
 
@@ -93,13 +95,12 @@ def objects(values: list) -> np.ndarray:
 
 
 def _digests_of_rows(split: datasets.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """(rows,) twice: numbers that stand for content and label of each row; `_ROWS` of them are in memory at a time.
+    """(rows,) twice: numbers that stand for content and label of each row; a part of them is in memory at a time.
 
     They are 64 bits of a digest: two of five million different texts share one with a probability below 10⁻⁶.
     """
     contents, labels = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    for start in range(0, len(split), _ROWS):
-        rows = split.select(range(start, min(start + _ROWS, len(split))))
+    for rows in parts(split):
         contents.append(_numbers(read_contents(rows)))
         labels.append(_numbers([str(label) for label in rows["label"]]))  # a list is one, too
     return np.concatenate(contents), np.concatenate(labels)

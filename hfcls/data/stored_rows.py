@@ -1,6 +1,6 @@
 """The rows of a table's split while it is read: labels in memory, texts in a file once they are many.
 
-This file needs `datasets` only.
+This file needs `datasets`, and `mapped_files.py` beside it.
 """
 
 import contextlib
@@ -14,6 +14,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pyarrow
+
+from .mapped_files import MappedFiles
 
 __all__ = ["StoredRows", "cache_folder", "store"]
 
@@ -56,7 +58,7 @@ class StoredRows:
         return [cell for batch in self._chosen_batches() for cell in batch.column(name).to_pylist()]
 
     def _chosen_batches(self) -> Iterator[pyarrow.RecordBatch]:
-        first = 0
+        first, files = 0, MappedFiles(self.batches)
         for batch in self.batches:
             if self.chosen is None:
                 yield batch
@@ -64,6 +66,7 @@ class StoredRows:
                 low, high = np.searchsorted(self.chosen, (first, first + len(batch)))
                 yield batch.take(pyarrow.array(self.chosen[low:high] - first))
             first += len(batch)
+            files.release()
 
 
 def store(rows: Iterable[dict]) -> StoredRows:
@@ -110,6 +113,6 @@ def cache_folder() -> Path:
 
 
 def _new_file() -> Path:
-    handle, path = tempfile.mkstemp(prefix="hfcls-rows-", dir=cache_folder())
+    handle, path = tempfile.mkstemp(prefix="hfcls-rows-", suffix=".arrow", dir=cache_folder())
     os.close(handle)
     return Path(path)

@@ -1,7 +1,7 @@
 """Your own table: texts and labels in a CSV, TSV, JSON, Parquet or Excel file, or in files of their own a split.
 
 This file needs `datasets`, and beside it `builder.py`, `drawn_splits.py`, `encodings.py`, `files.py`, `labels.py`,
-`split_files.py`, `stored_rows.py`, `table_files.py` and `table_rows.py`.
+`mapped_files.py`, `split_files.py`, `stored_rows.py`, `table_files.py` and `table_rows.py`.
 """
 
 import os
@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from . import arrow_files, drawn_splits, excel_files, labels, split_files, stored_rows, table_files, table_rows
+from . import (
+    arrow_files,
+    drawn_splits,
+    excel_files,
+    labels,
+    mapped_files,
+    split_files,
+    stored_rows,
+    table_files,
+    table_rows,
+)
 from .builder import CorpusBuilder, CorpusConfig, Reading, fingerprint
 from .drawn_splits import draw
 from .encodings import check_name
@@ -24,7 +34,10 @@ __all__ = ["Table", "TableConfig"]
 
 _CODE = [
     module.__file__
-    for module in (arrow_files, drawn_splits, excel_files, labels, split_files, stored_rows, table_files, table_rows)
+    for module in (
+        *(arrow_files, drawn_splits, excel_files, labels, mapped_files, split_files),
+        *(stored_rows, table_files, table_rows),
+    )
 ]
 
 _Note = Callable[[str], None]

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from collections.abc import Iterator
 
 import datasets
@@ -9,12 +10,13 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase, TrainingArguments
 
+from hfcls.data.mapped_files import ROWS, MappedFiles, parts
 from hfcls.metrics.target import Target
 from hfcls.models.truncation import Truncation, encode
 from hfcls.text.arguments import ROWS_IN_MEMORY
 from hfcls.text.token_storage import FlatTokens, MappedTokens, token_lengths
 from hfcls.training.processes import prepared_once
-from hfcls.training.setup import Corpus, Rows
+from hfcls.training.setup import Corpus, Rows, read_labels
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,7 @@ MAX_LENGTH_LIMIT = 512  # of `auto`: what BERT-like encoders have positions for
 COVERED = (0.95, 0.99)  # shares of the training texts that `auto` keeps whole: at least and at most
 WHOLE_TEXTS = (4096, 32768)  # tokens that a model of whole texts reads: at least, for longer texts to come, and at most
 
+TOKENIZED = 2**28  # bytes of a file whose rows are tokenized together
 BLOCK_ROWS = 4096  # that are read one after the other where rows are on a disk
 
 
@@ -31,6 +34,7 @@ def tokenize(
     """Adds `input_ids` to every split: whole texts with the tokenizer's special tokens, cached by Arrow.
 
     Texts are not cut here, so that the report can show their lengths and another `--max_length` finds the same cache.
+    A large split is tokenized, and cached, in parts of some `TOKENIZED` bytes.
 
     A split may have a second column of texts, `text_pair` (empty where there is none). A tokenizer with a separator
     encodes both as a pair, and `pair_start` is the position of the second; any other gets them as one text.
@@ -46,12 +50,18 @@ def tokenize(
         added["pair_start"] = datasets.Value("int32")
     # `datasets` asks for no more processes than there are rows, and starts none for one.
     options = {"batched": True, "desc": "tokenizing", "num_proc": num_workers if num_workers > 1 else None}
-    return datasets.DatasetDict(
-        {
-            name: split.map(encode_rows, features=datasets.Features({**split.features, **added}), **options)
-            for name, split in corpus.items()
-        }
-    )
+    splits = {}
+    for name, split in corpus.items():
+        features = datasets.Features({**split.features, **added})
+        mapped = [part.map(encode_rows, features=features, **options) for part in parts(split, _rows_together(split))]
+        splits[name] = mapped[0] if len(mapped) == 1 else datasets.concatenate_datasets(mapped, split=split.split)
+    return datasets.DatasetDict(splits)
+
+
+def _rows_together(split: datasets.Dataset) -> int:
+    """How many rows of `split` have some `TOKENIZED` bytes."""
+    size = sum(os.path.getsize(file["filename"]) for file in split.cache_files)
+    return max(ROWS, len(split) * TOKENIZED // max(1, size))
 
 
 def auto_max_length(lengths: np.ndarray, *, whole: bool = False) -> int:
@@ -99,7 +109,7 @@ class TokenRows(torch.utils.data.Dataset):
     ):
         lengths = token_lengths(split)
         self.lengths = np.minimum(lengths, truncation.max_length)
-        self.labels = None if target is None else target.labels_of(split)
+        self.labels = None if target is None else read_labels(target, split)
         self.block_rows = BLOCK_ROWS if on_disk else None
         cut_from = np.full(len(lengths), truncation.first)  # where what may be cut begins
         self.pair_starts = None
@@ -109,6 +119,7 @@ class TokenRows(torch.utils.data.Dataset):
             self.pair_starts = pair_starts if token_types else None
         storage = MappedTokens if on_disk else FlatTokens
         self.storage = storage(split, lengths, self.lengths, truncation.head(cut_from))
+        MappedFiles.of(split).release()
 
     def __len__(self) -> int:
         return len(self.lengths)

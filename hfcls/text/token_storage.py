@@ -3,10 +3,15 @@
 import datasets
 import numpy as np
 
+from hfcls.data.mapped_files import MappedFiles, parts
+
+READ = 2**24  # tokens that are read of mapped files until their memory is given back
+
 
 def token_lengths(split: datasets.Dataset) -> np.ndarray:
     """Number of tokens of every row, (rows,), read from Arrow's offsets."""
-    return np.concatenate([np.zeros(0, np.int32), *(np.diff(chunk.offsets.to_numpy()) for chunk in _chunks(split))])
+    lengths = (np.diff(chunk.offsets.to_numpy()) for part in parts(split) for chunk in _chunks(part))
+    return np.concatenate([np.zeros(0, np.int32), *lengths])
 
 
 def _chunks(split: datasets.Dataset) -> list:
@@ -51,14 +56,22 @@ class MappedTokens:
 
     def __init__(self, split: datasets.Dataset, lengths: np.ndarray, kept: np.ndarray, head: np.ndarray):
         chunks = _chunks(split)
+        self.files, self.unreleased = MappedFiles.of(split), 0
         self.values = [chunk.values.to_numpy() for chunk in chunks]
         self.first_rows = np.cumsum([0, *map(len, chunks)])
-        self.starts = np.concatenate([np.zeros(0, np.int32), *(chunk.offsets.to_numpy()[:-1] for chunk in chunks)])
+        self.starts = np.zeros(self.first_rows[-1], np.int32)
+        for first, chunk in zip(self.first_rows.tolist(), chunks, strict=False):
+            self.starts[first : first + len(chunk)] = chunk.offsets.to_numpy()[:-1]
+            self.files.release()
         self.lengths, self.kept, self.head = lengths, kept, head
 
     def read(self, rows: list[int]) -> list[np.ndarray]:
         """The tokens of each of `rows`."""
         chunks = np.searchsorted(self.first_rows, rows, side="right") - 1
+        self.unreleased += int(self.kept[rows].sum())
+        if self.unreleased > READ:
+            self.files.release()
+            self.unreleased = 0
         columns = (chunks, *(column[rows] for column in (self.starts, self.lengths, self.kept, self.head)))
         read = []
         for chunk, start, length, kept, head in zip(*(column.tolist() for column in columns), strict=True):

@@ -37,7 +37,7 @@ from hfcls.training.describe import length_summary
 from hfcls.training.losses import build_loss
 from hfcls.training.options import measured_at_once, trainer_options
 from hfcls.training.precision import check_precision
-from hfcls.training.setup import Corpus, Setup, Tested
+from hfcls.training.setup import Corpus, Setup, Tested, read_labels
 from hfcls.training.trainer import ClassifierTrainer
 
 logger = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ class ClassifierSetup(Setup):
         return {
             name: Split(
                 rows=len(split),
-                labels=self.target.count(self.target.labels_of(split)),
+                labels=self.target.count(read_labels(self.target, split)),
                 length=length_summary(self.rows.lengths[name]) if self.rows.lengths else None,
             )
             for name, split in self.corpus.splits.items()

@@ -10,6 +10,8 @@ import datasets
 import pyarrow
 from transformers import PreTrainedTokenizerBase
 
+from hfcls.data.mapped_files import parts
+
 ROWS = 10_000  # hashed at once
 
 
@@ -45,8 +47,8 @@ def fingerprint(*tables: datasets.Dataset) -> str:
     """Of the content of `tables`, whatever files it was read from: their number of rows, and a hash."""
     hashed = hashlib.sha256()
     for table in tables:
-        for rows in table.with_format("arrow").iter(ROWS):
-            rows = rows.replace_schema_metadata(None).combine_chunks()
+        for part in parts(table.with_format("arrow"), ROWS) if len(table) else ():
+            rows = part[:].replace_schema_metadata(None).combine_chunks()
             sink = pyarrow.BufferOutputStream()
             with pyarrow.ipc.new_stream(sink, rows.schema) as stream:
                 stream.write_table(rows)

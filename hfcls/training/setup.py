@@ -14,12 +14,15 @@ import torch
 import transformers
 from transformers import PreTrainedModel, TrainingArguments
 
+from hfcls.data.mapped_files import parts
 from hfcls.errors import InputError
 from hfcls.metrics.label_sets import LabelSets
 from hfcls.metrics.one_label import OneLabel
 from hfcls.metrics.target import Target
 
 logger = logging.getLogger(__name__)
+
+TEXTS = 1000  # read at once
 
 
 @dataclass
@@ -61,11 +64,17 @@ class Corpus:
 def iterate_texts(split: datasets.Dataset) -> Iterator[str]:
     """The texts of `split` as one string each: `text` and, where there is one, `text_pair` on the next line."""
     paired = "text_pair" in split.column_names
-    for rows in split.select_columns(["text", "text_pair"] if paired else ["text"]).iter(1000):
+    for part in parts(split.select_columns(["text", "text_pair"] if paired else ["text"]), TEXTS):
+        rows = part[:]
         if paired:
             yield from (f"{a}\n{b}" if b else a for a, b in zip(rows["text"], rows["text_pair"], strict=True))
         else:
             yield from rows["text"]
+
+
+def read_labels(target: Target, split: datasets.Dataset) -> np.ndarray:
+    """`target.labels_of(split)`, of a split that may be larger than memory."""
+    return np.concatenate([target.labels_of(part) for part in parts(split)])
 
 
 def joined_texts(split: datasets.Dataset) -> list[str]:

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "hfcls" / "data"
 BUILDERS = ["ccf_sentiment", "dataset_cards", "imdb", "mnist", "muge", "table", "thucnews"]
 OF_TABLES = {
-    *("arrow_files", "drawn_splits", "excel_files", "labels", "split_files", "stored_rows", "table_files", "table_rows")
+    *("arrow_files", "drawn_splits", "excel_files", "labels", "mapped_files", "split_files"),
+    *("stored_rows", "table_files", "table_rows"),
 }
 OF_PICTURES = {"folders", "idx_files", "picture_folders", "picture_modes", "tensor_files"}
 BESIDE = (
