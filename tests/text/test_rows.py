@@ -2,6 +2,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from datasets import load_from_disk
 
 from hfcls.metrics.one_label import OneLabel
 from hfcls.models.truncation import Truncation
@@ -86,6 +87,20 @@ def test_rows_on_the_disk_are_those_in_memory(split, tokenizer, keep, tmp_path):
     assert not any(values.flags.owndata for values in disk.storage.values)
     counts = np.bincount(np.concatenate([row["input_ids"] for row in memory]), minlength=len(tokenizer))
     assert disk.count_tokens(len(tokenizer)).tolist() == counts.tolist()
+
+
+def test_a_large_split_is_tokenized_in_parts_once(split, tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr("hfcls.text.rows.ROWS", 4)
+    monkeypatch.setattr("hfcls.text.rows.TOKENIZED", 1)  # each part is larger
+    split.select_columns(["text", "label"]).save_to_disk(tmp_path)
+    once, again = (tokenize(datasets.DatasetDict(train=load_from_disk(tmp_path)), tokenizer)["train"] for _ in "12")
+    assert len({file["filename"] for file in once.cache_files}) == 2  # of four rows and of two
+    assert once.cache_files == again.cache_files
+    assert once.to_dict() == again.to_dict() == split.to_dict() and once.features == split.features
+    monkeypatch.setattr("hfcls.text.token_storage.READ", 0)  # memory is given back before each batch
+    rows = TokenRows(once, Truncation.of("head", 64, tokenizer), on_disk=True)
+    found = [rows[row]["input_ids"].tolist() for row in (5, 0, 3, 4)]
+    assert found == [split[row]["input_ids"] for row in (5, 0, 3, 4)]
 
 
 def test_auto_max_length_is_mean_plus_two_standard_deviations():
