@@ -50,7 +50,7 @@ class FlatCorpus:
     @cached_property
     def split_ids(self) -> np.ndarray:
         """(rows,) the place of each row's split in `splits`."""
-        return np.repeat(np.arange(len(self.splits)), list(self.splits.values()))
+        return np.repeat(np.arange(len(self.splits), dtype=np.int16), list(self.splits.values()))
 
     @cached_property
     def first_rows(self) -> np.ndarray:

@@ -18,8 +18,8 @@ _TOKEN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W\u3400-\u4db
 
 def find_extreme_lengths(corpus: FlatCorpus) -> Finding:
     """The finding `length`: the distribution, and the texts far outside of it."""
-    characters = np.array([len(text) for text in corpus.contents])
-    tokens = np.array([sum(1 for _ in _TOKEN.finditer(text)) for text in corpus.contents])
+    counts = ((len(text), sum(1 for _ in _TOKEN.finditer(text))) for text in corpus.contents)
+    characters, tokens = np.fromiter(counts, dtype=np.dtype((np.int32, 2)), count=len(corpus.contents)).T
     median = np.median(tokens)
     extreme = (tokens > EXTREME * median) | (tokens * EXTREME < median)
     limit = int(np.ceil(tokens.mean() + 2 * tokens.std())) + SPECIAL

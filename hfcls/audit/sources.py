@@ -120,18 +120,21 @@ def load_tables(
         ]
         if all(next(iter(piece.records), None) is None for _, piece in pieces):
             raise InputError(f"{path}: no rows; there is nothing to audit: add some")
-        rows = store(
-            row | {"piece": number}
-            for number, (split, piece) in enumerate(pieces)
-            for row in _rows(piece, split, text_column, label_column, group_column)
-        )
+        sizes = [0] * len(pieces)
+
+        def counted() -> Iterator[dict]:
+            for number, (split, piece) in enumerate(pieces):
+                for row in _rows(piece, split, text_column, label_column, group_column):
+                    sizes[number] += 1
+                    yield row
+
+        rows = store(counted())
     except ValueError as error:
         raise InputError(str(error)) from error
     if unlabelled := sum(names == (NO_LABEL,) for names in rows.labels):
         notes.append(f"{unlabelled:,} rows have no label: shown as {NO_LABEL}")
     classes = sorted({name for (name,) in set(rows.labels)})
     index = {name: i for i, name in enumerate(classes)}
-    sizes = sum(np.bincount(batch.column("piece"), minlength=len(pieces)) for batch in rows.batches).tolist()
     parts = {split: [] for split in files}
     for (split, piece), size in zip(pieces, sizes, strict=True):
         parts[split].append((piece.path, size))
@@ -139,7 +142,7 @@ def load_tables(
         name=Path(path).stem,
         source=Path(path).resolve().name,
         contents=StoredTexts.of(rows),
-        labels=np.fromiter((index[name] for (name,) in rows.labels), dtype=np.int64, count=len(rows)),
+        labels=np.fromiter((index[name] for (name,) in rows.labels), dtype=np.int32, count=len(rows)),
         classes=classes,
         splits={split: sum(size for _, size in found) for split, found in parts.items()},
         groups=None if group_column is None else objects(rows.column("group")),

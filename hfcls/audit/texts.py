@@ -1,12 +1,15 @@
 """Texts that are no texts: empty, undecodable, full of HTML, in another script than the rest."""
 
 import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 
 from hfcls.audit.flat import Example, Finding, FlatCorpus
 
 EXAMPLES = 20
+ROWS = 10_000  # looked at together
 # Replacement characters, control characters, halves of surrogate pairs, private use, noncharacters; and what UTF-8
 # looks like where it was read as Windows-1252.
 _UNDECODABLE = re.compile(
@@ -40,15 +43,11 @@ _OUTWEIGHED = 3  # times the usual script, from which letters are a language of 
 
 def find_unfit_texts(corpus: FlatCorpus) -> list[Finding]:
     """The findings `empty`, `encoding`, `html` and `script`."""
-    texts = corpus.contents
-    lengths = np.array([len(text.strip()) for text in texts])
-    undecodable = np.array([_UNDECODABLE.search(text) is not None for text in texts], dtype=bool)
-    html = np.array([_HTML.search(text) is not None for text in texts], dtype=bool)
-    weights = script_weights(texts)
-    scripts = np.where(weights.any(axis=1), weights.argmax(axis=1), len(_SCRIPTS))
+    columns = zip(*map(_looked_at, _batches(corpus.contents)), strict=True)
+    lengths, undecodable, html, scripts, borrowing = (np.concatenate(column) for column in columns)
     names = [*_SCRIPTS, "none"]
     usual = int(np.bincount(scripts, minlength=len(names))[:-1].argmax())
-    scripts = _without_names(scripts, weights, usual)
+    scripts = np.where(borrowing[:, usual], usual, scripts)
     counts = np.bincount(scripts, minlength=len(names))
     foreign = (scripts != usual) & (scripts != len(_SCRIPTS))
     shares = {name: int(count) for name, count in zip(names, counts, strict=True) if count}
@@ -94,7 +93,30 @@ def find_unfit_texts(corpus: FlatCorpus) -> list[Finding]:
     ]
 
 
-def script_weights(texts: np.ndarray) -> np.ndarray:
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """`texts`, some together; at least one batch."""
+    rows = iter(texts)
+    yield list(islice(rows, ROWS))
+    while batch := list(islice(rows, ROWS)):
+        yield batch
+
+
+def _looked_at(texts: list[str]) -> tuple[np.ndarray, ...]:
+    """(rows,) the length of each text, whether it is undecodable, whether it has HTML, and its script; and (rows,
+    scripts) what `_borrowing` says.
+    """
+    weights = script_weights(texts)
+    scripts = np.where(weights.any(axis=1), weights.argmax(axis=1), len(_SCRIPTS)).astype(np.int8)
+    return (
+        np.array([len(text.strip()) for text in texts], dtype=np.int32),
+        np.array([_UNDECODABLE.search(text) is not None for text in texts], dtype=bool),
+        np.array([_HTML.search(text) is not None for text in texts], dtype=bool),
+        scripts,
+        _borrowing(scripts, weights),
+    )
+
+
+def script_weights(texts: list[str]) -> np.ndarray:
     """(rows, scripts) how much of each text is in each of `_SCRIPTS`: its letters, and `_LETTERS` for a syllable."""
     table = np.full(0x10000, len(_SCRIPTS), dtype=np.uint8)
     for script, ranges in enumerate(_SCRIPTS.values()):
@@ -108,14 +130,15 @@ def script_weights(texts: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _without_names(scripts: np.ndarray, weights: np.ndarray, usual: int) -> np.ndarray:
-    """`scripts`, with `usual` for texts in it that hold much of another one: brands among Chinese, say.
+def _borrowing(scripts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(rows, scripts) whether a text is of a script, where that is the usual one, though it holds more of another:
+    brands among Chinese, say.
 
     Names are borrowed as letters. Syllables beside Han are Japanese or Korean however many Han they are mixed with.
     """
     letters = np.array([name not in _SYLLABLES for name in [*_SCRIPTS, "none"]])[scripts]
-    most, own = weights.max(axis=1), weights[:, usual]
-    return np.where(letters & (own > 0) & (most < _OUTWEIGHED * own), usual, scripts)
+    most = weights.max(axis=1)
+    return letters[:, None] & (weights > 0) & (most[:, None] < _OUTWEIGHED * weights)
 
 
 def _finding(corpus, name, title, wrong, summary, explanation, numbers) -> Finding:

@@ -22,14 +22,14 @@ _REGION = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) r--[ps] .*\.arrow(?: \(deleted\)
 
 
 class MappedFiles:
-    """The files named *.arrow that `batches` are mapped from; batches that lie in memory have none.
+    """The files named *.arrow that `arrays` are mapped from; those that lie in memory have none.
 
     Of systems other than Linux nothing is known, and nothing done.
     """
 
-    def __init__(self, batches: Iterable[pyarrow.RecordBatch]):
-        self.batches = list(batches)  # as long as they are held, nothing else can come to lie where they are
-        buffers = (buffer for batch in self.batches for column in batch.columns for buffer in column.buffers())
+    def __init__(self, arrays: Iterable[pyarrow.Array]):
+        self.arrays = list(arrays)  # as long as they are held, nothing else can come to lie where they are
+        buffers = (buffer for array in self.arrays for buffer in array.buffers())
         addresses = np.unique([buffer.address for buffer in buffers if buffer is not None]).astype(np.uint64)
         self.regions = []
         for begin, end in _regions() if len(addresses) else ():
@@ -40,10 +40,10 @@ class MappedFiles:
     @classmethod
     def of(cls, split: datasets.Dataset) -> "MappedFiles":
         """Those of a split."""
-        return cls(split.data.table.to_batches())
+        return cls(chunk for column in split.data.table.columns for chunk in column.chunks)
 
     def __reduce__(self):
-        return MappedFiles, (self.batches,)  # in another process they lie elsewhere
+        return MappedFiles, (self.arrays,)  # in another process they lie elsewhere
 
     def release(self) -> None:
         """Gives back the memory of what was read; who reads it again gets it from the file, or the system's cache."""

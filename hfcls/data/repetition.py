@@ -59,12 +59,12 @@ def text_keys(texts: Iterable[str]) -> np.ndarray:
     rows, parts = iter(texts), []
     while part := list(islice(rows, _ROWS)):
         parts.append(_numbers(part))
-    return pandas.factorize(np.concatenate(parts or [np.zeros(0, dtype=np.int64)]))[0]
+    return pandas.factorize(np.concatenate(parts or [np.zeros(0, dtype=np.int64)]))[0].astype(np.int32)
 
 
 def surplus(keys: np.ndarray, split_ids: np.ndarray) -> np.ndarray:
     """(rows,) whether a row's key stands in an earlier row of the same split."""
-    return pandas.DataFrame({"key": keys, "split": split_ids}).duplicated().to_numpy()
+    return pandas.Series(_both(keys, split_ids)).duplicated().to_numpy()
 
 
 def present(keys: np.ndarray, split_ids: np.ndarray, splits: int) -> np.ndarray:
@@ -83,8 +83,17 @@ def leaks(keys: np.ndarray, split_ids: np.ndarray, splits: list[str]) -> dict[tu
 
 def conflicting(keys: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(rows,) whether the content of a row also occurs under another label."""
-    pairs = pandas.DataFrame({"key": keys, "label": labels}).drop_duplicates()
-    return (np.bincount(pairs["key"], minlength=int(keys.max(initial=-1)) + 1) > 1)[keys]
+    pairs = pandas.unique(_both(keys, labels))
+    return (np.bincount(pairs // _size(labels), minlength=_size(keys)) > 1)[keys]
+
+
+def _both(keys: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(rows,) one number for a key and another small number."""
+    return keys.astype(np.int64) * _size(other) + other
+
+
+def _size(numbers: np.ndarray) -> int:
+    return int(numbers.max(initial=0)) + 1
 
 
 def objects(values: list) -> np.ndarray:

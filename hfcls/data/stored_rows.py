@@ -20,7 +20,7 @@ from .mapped_files import MappedFiles
 __all__ = ["StoredRows", "cache_folder", "store"]
 
 _ROWS = 10_000  # together, in a batch
-_IN_MEMORY = 64 * 2**20  # bytes of texts
+_IN_MEMORY = 16 * 2**20  # bytes of texts
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class StoredRows:
         return [cell for batch in self._chosen_batches() for cell in batch.column(name).to_pylist()]
 
     def _chosen_batches(self) -> Iterator[pyarrow.RecordBatch]:
-        first, files = 0, MappedFiles(self.batches)
+        first, files = 0, MappedFiles(column for batch in self.batches for column in batch.columns)
         for batch in self.batches:
             if self.chosen is None:
                 yield batch

@@ -22,8 +22,6 @@ from hfcls.metrics.target import Target
 
 logger = logging.getLogger(__name__)
 
-TEXTS = 1000  # read at once
-
 
 @dataclass
 class Corpus:
@@ -64,8 +62,8 @@ class Corpus:
 def iterate_texts(split: datasets.Dataset) -> Iterator[str]:
     """The texts of `split` as one string each: `text` and, where there is one, `text_pair` on the next line."""
     paired = "text_pair" in split.column_names
-    for part in parts(split.select_columns(["text", "text_pair"] if paired else ["text"]), TEXTS):
-        rows = part[:]
+    chosen = split.select_columns(["text", "text_pair"] if paired else ["text"])
+    for rows in (rows for part in parts(chosen) for rows in part.iter(1000)):
         if paired:
             yield from (f"{a}\n{b}" if b else a for a, b in zip(rows["text"], rows["text_pair"], strict=True))
         else:
