@@ -190,7 +190,7 @@ class TextClassifier(ABC):
 
         def compute(rows: np.ndarray) -> np.ndarray:
             return self.logits(
-                {name: self._pad([column[row] for row in rows], name) for name, column in encoded.items()}
+                {name: self.padded([column[row] for row in rows], name) for name, column in encoded.items()}
             )
 
         # Padding on the left moves the positions of a decoder's tokens: then only texts of one length share a batch.
@@ -233,7 +233,7 @@ class TextClassifier(ABC):
         added = dict(zip(ADDED_COLUMNS, [*columns, self.truncated(texts, pairs).tolist()], strict=True))
         return table.assign(**added) if isinstance(table, pandas.DataFrame) else {**table, **added}
 
-    def _pad(self, rows: list[list[int]], name: str) -> np.ndarray:
+    def padded(self, rows: list[list[int]], name: str) -> np.ndarray:
         """One input of the model, (rows, longest row) int64."""
         fills = {"input_ids": self.tokenizer.pad_token_id, "token_type_ids": self.tokenizer.pad_token_type_id}
         width, left = max(map(len, rows)), self.tokenizer.padding_side == "left"

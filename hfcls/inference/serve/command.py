@@ -29,6 +29,11 @@ def add_serve(verbs) -> None:
     parser.add_argument("--deadline", type=float, default=30, help="seconds in which an answer must be there [30]")
     parser.add_argument("--onnx", action="store_true", help="MODEL is a folder that hfcls export wrote: no torch model")
     parser.add_argument("--pictures", metavar="DIR", help="what a model of retrieval searches")
+    parser.add_argument(
+        "--neighbours", metavar="FILE", help="a table of texts and labels: the page shows those nearest to a text"
+    )
+    parser.add_argument("--text_column", default="text", help="of FILE [text]")
+    parser.add_argument("--label_column", default="label", help="of FILE [label]")
     parser.add_argument("--trust_remote_code", action="store_true", help="run code that the model brings")
 
 
@@ -48,7 +53,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     bound = bound_socket(options.host, options.port)  # that the port is taken is said before the model is loaded
     from hfcls.inference.serve.app import make_app
-    from hfcls.inference.serve.models import load
+    from hfcls.inference.serve.models import LabelledTexts, load
     from hfcls.inference.serve.service import Limits
 
     limits = Limits(
@@ -64,6 +69,8 @@ def _serve(options: argparse.Namespace) -> int:
         onnx=options.onnx,
         trust_remote_code=options.trust_remote_code,
         pictures_dir=options.pictures,
+        labelled_texts=options.neighbours
+        and LabelledTexts(options.neighbours, options.text_column, options.label_column),
     )
     if api_key is None and options.host not in ("127.0.0.1", "localhost", "::1"):
         print_lines(f"everyone who reaches {options.host} may ask: set {KEY_VARIABLE} to a key", file=sys.stderr)

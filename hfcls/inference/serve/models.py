@@ -1,5 +1,6 @@
 """Which kind of model a folder or Hub name holds, and how that kind is served."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,34 @@ from hfcls.inference.loading import load_chinese_clip, load_image_classifier, re
 from hfcls.inference.onnx_classifier import OnnxClassifier, is_exported
 from hfcls.inference.serve import pictures, retrieval, texts
 from hfcls.inference.serve.app import Served
+from hfcls.inference.serve.neighbours import Neighbours
 from hfcls.inference.text_classifier import TextClassifier
+
+_OF_PICTURES = "ForImageClassification"
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """The table whose rows are shown as neighbours of a text, and its columns."""
+
+    path: str
+    text_column: str = "text"
+    label_column: str = "label"
 
 
 def load(
-    name_or_path: str, *, onnx: bool = False, trust_remote_code: bool = False, pictures_dir: str | None = None
+    name_or_path: str,
+    *,
+    onnx: bool = False,
+    trust_remote_code: bool = False,
+    pictures_dir: str | None = None,
+    labelled_texts: LabelledTexts | None = None,
 ) -> Served:
     """The model, ready to be served; with `onnx` it has to be one that `hfcls export` wrote.
 
-    `pictures_dir` is what a model of retrieval searches.
+    Args:
+        pictures_dir: what a model of retrieval searches.
+        labelled_texts: among which a classifier of texts finds neighbours.
 
     Raises:
         InputError: it is not there, or cannot be served; as `Classifier`.
@@ -29,21 +49,36 @@ def load(
     name = Path(name_or_path).resolve().name if Path(name_or_path).is_dir() else name_or_path
     onnx = onnx or is_exported(name_or_path)
     architecture = "" if onnx else _architecture(name_or_path)
+    if labelled_texts is not None and (
+        onnx or architecture == ChineseCLIPModel.__name__ or architecture.endswith(_OF_PICTURES)
+    ):
+        raise InputError(
+            f"--neighbours: is of classifiers of texts that torch computes, and {name_or_path} is none: leave it out"
+        )
     if architecture == ChineseCLIPModel.__name__:
         return _retrieval(name, name_or_path, pictures_dir)
     if pictures_dir is not None:
         raise InputError(
             f"--pictures: {name_or_path} does not search pictures: leave the flag out, or name a Chinese-CLIP"
         )
-    if architecture.endswith("ForImageClassification"):
+    if architecture.endswith(_OF_PICTURES):
         return _pictures(name, name_or_path)
     classifier = OnnxClassifier(name_or_path) if onnx else Classifier(name_or_path, trust_remote_code=trust_remote_code)
+    neighbours = None if labelled_texts is None else _neighbours(labelled_texts, classifier)
     return Served(
         name,
-        texts.TextEngine(classifier),
-        lambda app, service: texts.add_routes(app, service, classifier),
-        _text_info(classifier),
+        texts.TextEngine(classifier, neighbours),
+        lambda app, service: texts.add_routes(app, service, classifier, neighbours),
+        _text_info(classifier) | {"neighbours": 0 if neighbours is None else len(neighbours)},
     )
+
+
+def _neighbours(of: LabelledTexts, classifier: Classifier) -> Neighbours:
+    if texts.takes_pairs(classifier):
+        raise InputError(
+            f"--neighbours: are those of single texts, and {classifier.name_or_path} reads pairs: leave it out"
+        )
+    return Neighbours(of.path, of.text_column, of.label_column, classifier)
 
 
 def _architecture(name_or_path: str) -> str:

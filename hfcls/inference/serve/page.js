@@ -150,13 +150,13 @@ function readPart(asked, unread, explained) {
 async function classifyText() {
   const pair = at("pair_label").hidden ? "" : at("pair").value;
   const asked = { text: at("text").value, ...(pair ? { pair } : {}) };
-  const found = await askJSON("read", asked);
-  return () => at("answer").replaceChildren(verdict(found.predictions), ...bars(found.predictions), readPart(asked, found.unread));
+  const [found, near] = await Promise.all([askJSON("read", asked), askNeighbours(asked.text)]);
+  return () => at("answer").replaceChildren(verdict(found.predictions), ...bars(found.predictions), readPart(asked, found.unread), ...neighbourList(near));
 }
 
 async function explainText(asked) {
-  const [found, explained] = await Promise.all([askJSON("read", asked), askJSON("explain", asked)]);
-  return () => at("answer").replaceChildren(verdict(found.predictions), ...bars(found.predictions), readPart(asked, found.unread, explained));
+  const [found, explained, near] = await Promise.all([askJSON("read", asked), askJSON("explain", asked), askNeighbours(asked.text)]);
+  return () => at("answer").replaceChildren(verdict(found.predictions), ...bars(found.predictions), readPart(asked, found.unread, explained), ...neighbourList(near));
 }
 
 async function classifyPicture(file) {

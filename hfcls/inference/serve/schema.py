@@ -85,6 +85,18 @@ class ExplainRequest(ReadRequest):
     label: str | None = Field(None, description="The label to explain: the most probable one if none is given.")
 
 
+class NeighboursRequest(_Request):
+    text: str
+    count: int = Field(5, ge=1, le=100, description="How many of them.")
+
+
+class Neighbour(BaseModel):
+    row: int = Field(description="Its number in the file, from 0.")
+    text: str = Field(description="Its first 500 characters.")
+    label: str = Field(description="As the file has it.")
+    similarity: float = Field(description="The cosine of what the model makes of both texts before it decides.")
+
+
 class Prediction(BaseModel):
     score: float = Field(examples=[0.97])
     label: str = Field(examples=["体育"])
@@ -150,6 +162,14 @@ class ExplainItem:
     text: str
     pair: str
     label: str | None
+
+
+@dataclass(frozen=True)
+class NeighboursItem:
+    """A text of which the nearest rows are wanted."""
+
+    text: str
+    count: int
 
 
 def text_items(request: PredictRequest, takes_pairs: bool | None) -> tuple[list[TextItem], bool]:

@@ -18,13 +18,18 @@ from hfcls.inference.serve.batching import Row, TooLong
 from hfcls.inference.serve.documentation import body_of
 from hfcls.inference.serve.errors import Refused
 from hfcls.inference.serve.files import add_file_route
+from hfcls.inference.serve.neighbours import Neighbours, add_neighbours
 from hfcls.inference.serve.service import Service
 from hfcls.inference.text_classifier import TextClassifier
 from hfcls.runs.explanations import Explanation
 
 JSON = "application/json"
 TOKENS_OF_EXPLANATION = 4096  # what one costs: gradients of some fifty copies of the text
+TOKENS_OF_NEIGHBOURS = 512  # the text itself, and a product with all rows
 MOST_OF_EXPLANATION = 16_384  # tokens of all copies: all other requests wait for it
+
+
+Other = schema.ExplainItem | schema.NeighboursItem  # which are computed one by one
 
 
 @dataclass(frozen=True)
@@ -44,18 +49,21 @@ class _Inputs:
 class TextEngine:
     """A classifier of texts, whatever computes it, as the batcher needs it."""
 
-    def __init__(self, classifier: TextClassifier):
-        self.classifier = classifier
+    def __init__(self, classifier: TextClassifier, neighbours: Neighbours | None = None):
+        self.classifier, self.neighbours = classifier, neighbours
 
-    def encode(self, items: Sequence[schema.TextItem | schema.ExplainItem]) -> list[Row]:
+    def encode(self, items: Sequence[schema.TextItem | Other]) -> list[Row]:
         texts = iter(self._encode_texts([item for item in items if isinstance(item, schema.TextItem)]))
-        return [
-            next(texts) if isinstance(item, schema.TextItem) else Row(item, TOKENS_OF_EXPLANATION) for item in items
-        ]
+        return [next(texts) if isinstance(item, schema.TextItem) else Row(item, _cost(item)) for item in items]
 
-    def compute(self, inputs: Sequence[_Inputs | schema.ExplainItem]) -> list[Answered | tuple[Explanation, float]]:
+    def compute(self, inputs: Sequence[_Inputs | Other]) -> list[Answered | tuple[Explanation, float] | list[dict]]:
         texts = iter(self._compute_texts([one for one in inputs if isinstance(one, _Inputs)]))
-        return [next(texts) if isinstance(one, _Inputs) else self._explain(one) for one in inputs]
+        return [next(texts) if isinstance(one, _Inputs) else self._compute_other(one) for one in inputs]
+
+    def _compute_other(self, item: Other) -> tuple[Explanation, float] | list[dict]:
+        if isinstance(item, schema.NeighboursItem):
+            return self.neighbours.nearest(item.text, item.count)
+        return self._explain(item)
 
     def _explain(self, item: schema.ExplainItem) -> tuple[Explanation, float]:
         pair = item.pair or None
@@ -90,14 +98,21 @@ class TextEngine:
         return [error if item.whole and longer else None for item, longer in zip(items, cut, strict=True)]
 
 
+def _cost(item: Other) -> int:
+    """In tokens of a batch."""
+    return TOKENS_OF_NEIGHBOURS if isinstance(item, schema.NeighboursItem) else TOKENS_OF_EXPLANATION
+
+
 def takes_pairs(classifier: TextClassifier) -> bool | None:
     """Whether the model was trained on pairs of texts; None where it does not say."""
     noted = getattr(classifier.config, "long_texts", None)
     return None if noted is None else bool(noted["pairs"])
 
 
-def add_routes(app: FastAPI, service: Service, classifier: TextClassifier) -> None:
-    """Adds the routes of a classifier of texts to `app`."""
+def add_routes(
+    app: FastAPI, service: Service, classifier: TextClassifier, neighbours: Neighbours | None = None
+) -> None:
+    """Adds the routes of a classifier of texts to `app`; /neighbours where there are some."""
     answers = Answers(classifier.config, classifier.labels, classifier.thresholds)
     pairs = takes_pairs(classifier)
 
@@ -122,6 +137,8 @@ def add_routes(app: FastAPI, service: Service, classifier: TextClassifier) -> No
         (found,) = answers.predictions([answered.logits])
         return Response(schema.json_bytes({"predictions": found, "unread": answered.unread}), media_type=JSON)
 
+    if neighbours is not None:
+        add_neighbours(app, service)
     if isinstance(classifier, Classifier):
         _add_explain(app, service, classifier, pairs)
 

@@ -18,6 +18,7 @@ const WORDS = {
     working: "At work …", rows: (count) => `${count} rows`, save: "Save the answers", format: "is none of .csv, .tsv, .jsonl, .txt",
     no_server: "The server does not answer.", wrong_key: "The key is wrong.",
     about: "What you type goes to this server only, and is not kept.", score: "similarity",
+    neighbours: "The nearest examples", nearest: (count) => `Of ${count} labelled texts, by what the model makes of them before it decides; 1.00 is the same.`,
   },
   zh: {
     other: "English", eyebrow: "试用模型", key: "此服务需要密钥", enter: "进入", text: "文本", first: "第一段文本",
@@ -37,5 +38,6 @@ const WORDS = {
     working: "处理中……", rows: (count) => `${count} 行`, save: "保存结果", format: "不是 .csv、.tsv、.jsonl、.txt 文件",
     no_server: "服务没有响应。", wrong_key: "密钥不对。",
     about: "输入的内容只发送到此服务，不会保存。", score: "相似度",
+    neighbours: "最相近的样例", nearest: (count) => `取自 ${count} 条已标注文本，按模型判断之前的表示比较；1.00 为相同。`,
   },
 };
