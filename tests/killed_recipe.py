@@ -21,7 +21,7 @@ import transformers
 from transformers.trainer_callback import DefaultFlowCallback
 
 from hfcls import sweep
-from tests.warm import preload
+from tests.warm_server import import_recipes
 
 RECIPE = "recipes/text_classification.py"
 FLAGS = (
@@ -264,7 +264,7 @@ SCENARIOS = {
 }
 
 if __name__ == "__main__":
-    preload()
+    import_recipes()
     for name, scenario in SCENARIOS.items():
         directory = Path(sys.argv[1], name)
         directory.mkdir()

@@ -1,14 +1,11 @@
-"""Scripts in processes of their own that pay for no imports: forks of a process which has imported what recipes import.
+"""Programs in processes of their own that pay for few imports: forks of tests/warm_server.py.
 
-For tests of what a command prints and ends with. What a fresh interpreter does itself (its imports, what libraries read
-of the environment while they are imported) is for `subprocess`.
+What a fresh interpreter does itself (how long it imports, what it imports first) is for `subprocess`.
 """
 
 import functools
-import gc
 import json
 import os
-import runpy
 import subprocess
 import sys
 import tempfile
@@ -20,8 +17,28 @@ ROOT = Path(__file__).parents[1]
 
 
 def run_warm(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs a script with its arguments in the root of the repository, in the environment of this process."""
-    (done,) = _run([str(word) for word in words], [{}])
+    """Runs a script with its arguments in the root of the repository, in the environment of this process.
+
+    It has imported what recipes import: libraries have read then what they read of the environment.
+    """
+    (done,) = _run([str(word) for word in words], [{}], recipes=True)
+    return done
+
+
+def run_apart(
+    *words: str | Path, environment: dict[str, str], folder: Path | str = ROOT, given: str | bytes = "", check=False
+) -> subprocess.CompletedProcess[str]:
+    """Runs `python *words` (a script, `-c` or `-m`) with nothing of Hugging Face or hfcls imported before.
+
+    Args:
+        environment: all that the process has of one.
+        folder: where it runs.
+        given: what it reads from its standard input.
+        check: whether another exit code than 0 raises `CalledProcessError`.
+    """
+    (done,) = _run([str(word) for word in words], [environment], recipes=False, folder=folder, given=given)
+    if check:
+        done.check_returncode()
     return done
 
 
@@ -34,77 +51,42 @@ def run_together(processes: int, *words: str | Path) -> None:
     world = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
     world |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
-    for done in _run([str(word) for word in words], [world | rank for rank in ranks]):
-        if done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
+    for done in _run([str(word) for word in words], [world | rank for rank in ranks], recipes=True):
+        done.check_returncode()
 
 
-def _run(words: list[str], environments: list[dict[str, str]]) -> list[subprocess.CompletedProcess[str]]:
-    """A process for each of `environments`, which are over that of this process; all at once."""
-    with tempfile.TemporaryDirectory() as folder:
-        places = [[str(Path(folder, f"{name}{n}")) for name in ("out", "err")] for n in range(len(environments))]
-        starts = [[words, place, os.environ | more] for place, more in zip(places, environments, strict=True)]
+def _run(
+    words: list[str],
+    environments: list[dict[str, str]],
+    *,
+    recipes: bool,
+    folder: Path | str = ROOT,
+    given: str | bytes = "",
+) -> list[subprocess.CompletedProcess[str]]:
+    """A process for each of `environments`, all at once; those of recipes have that of this process besides."""
+    ours = {**os.environ, "PYTHONPATH": str(ROOT)} if recipes else {}
+    with tempfile.TemporaryDirectory() as place:
+        files = [[str(Path(place, f"{name}{n}")) for name in ("in", "out", "err")] for n in range(len(environments))]
+        for path, *_ in files:
+            Path(path).write_bytes(given.encode() if isinstance(given, str) else given)
+        starts = [[words, str(folder), of, ours | more] for of, more in zip(files, environments, strict=True)]
         server = _server()
-        server.stdin.write(json.dumps(starts) + "\n")
+        server.stdin.write(json.dumps([recipes, starts]) + "\n")
         server.stdin.flush()
         codes = json.loads(server.stdout.readline())
-        texts = [[Path(path).read_text(encoding="utf-8") for path in place] for place in places]
+        texts = [[Path(path).read_text(encoding="utf-8") for path in of[1:]] for of in files]
     return [subprocess.CompletedProcess(words, code, *text) for code, text in zip(codes, texts, strict=True)]
 
 
 @functools.cache
 def _server() -> subprocess.Popen[str]:
     """Ends when this process does: its standard input is closed then."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     return subprocess.Popen(
-        [sys.executable, __file__], cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-I", str(Path(__file__).with_name("warm_server.py"))],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-
-
-def preload() -> None:
-    """Imports what a recipe imports on its way, and reads the template of its report, so that forks need not."""
-    import sklearn.feature_extraction.text
-    import sklearn.linear_model
-    import sklearn.svm  # noqa: F401
-
-    import hfcls.data.table
-    import hfcls.models.text_cnn
-    import hfcls.report.page
-    import hfcls.text.baselines
-    import hfcls.text.corpus
-    import hfcls.text.recipe
-    import hfcls.training.folds  # noqa: F401
-    from hfcls.pages.templates import environment
-
-    environment(hfcls.report.page.HERE).get_template("report.html")
-    gc.freeze()  # Trainer collects garbage after each run, which takes half a second among all of this
-
-
-def _serve() -> None:
-    preload()
-    answers = os.fdopen(os.dup(1), "w")
-    for line in sys.stdin:
-        children = []
-        for start in json.loads(line):
-            child = os.fork()
-            if child == 0:  # which leaves the loops, and ends as any interpreter does
-                answers.close()
-                _become(*start)
-                return
-            children.append(child)
-        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        print(json.dumps(codes), file=answers, flush=True)
-
-
-def _become(words: list[str], outputs: list[str], environment: dict[str, str]) -> None:
-    for number, path in enumerate(outputs, start=1):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = words
-    runpy.run_path(words[0], run_name="__main__")
-
-
-if __name__ == "__main__":
-    _serve()
