@@ -13,20 +13,10 @@ from transformers import pipeline
 from hfcls import cli
 from hfcls.models.bert import bert_from_scratch
 from hfcls.text.tokenization import train_wordpiece_tokenizer
+from tests.warm import run_apart
 
 ROOT = Path(__file__).parent.parent
 TEXTS = ["股市 大涨", '引号 ", 逗号', "球队", "球队赢得比赛"]
-
-
-def _hfcls(*words, stdin: bytes = b"", cwd=ROOT) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "hfcls.cli", *words],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
-        input=stdin,
-        capture_output=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +109,12 @@ def test_texts_are_classified(model, capsys):
         assert float(probability) == pytest.approx(answer["score"], abs=1e-4)  # four digits, rounded either way
 
 
-def test_a_file_in_a_fresh_process(model, tmp_path):
+def test_a_file_in_a_process_of_its_own(model, tmp_path):
     expected = pipeline("text-classification", model=model, device="cpu")(TEXTS)
-    done = _hfcls(
-        "predict", model, "--input", "-", "--output", "out.csv", stdin="\n".join(TEXTS).encode(), cwd=tmp_path
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"out.csv: 4 rows\n", b"")
+    words = ["-m", "hfcls.cli", "predict", model, "--input", "-", "--output", "out.csv"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = run_apart(*words, given="\n".join(TEXTS), environment=environment, folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out.csv: 4 rows\n", "")
     with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["text"] for row in rows] == TEXTS

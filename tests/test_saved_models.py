@@ -4,8 +4,6 @@ compared and pushed.
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ from hfcls.report import write_comparison, write_report
 from hfcls.runs.card import write_model_card
 from tests.hub_server import serve_hub
 from tests.text.test_baselines import run
+from tests.warm import run_apart
 
 SAVED = Path(__file__).parent / "saved_models"
 EXPECTED = {
@@ -115,7 +114,6 @@ def test_they_are_measured_anew_to_the_same(recipe, name, tmp_path, monkeypatch)
 
 def test_they_are_pushed(tmp_path):
     push = """
-import sys
 from hfcls.runs import hub
 for folder in sys.argv[1:]:
     repository = f"tester/{folder.rpartition('/')[2]}"
@@ -124,8 +122,8 @@ for folder in sys.argv[1:]:
 """
     names = [name for name in EXPECTED if "/" not in name]
     with serve_hub() as hub:
-        command = [sys.executable, "-c", push, *(str(SAVED / name) for name in names)]
-        subprocess.run(command, check=True, env=hub.environment(tmp_path / "hf"), timeout=300)
+        environment = hub.environment(tmp_path / "hf")
+        run_apart("-c", push, *(SAVED / name for name in names), environment=environment, check=True)
     for name in names:
         files = hub.repos[f"tester/{name}"].files
         assert files["model.safetensors"] == (SAVED / name / "model.safetensors").read_bytes()

@@ -6,7 +6,6 @@ import random
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from hfcls.cli import main
 from tests.hub_server import serve_hub
+from tests.warm import run_apart
 
 ROOT = Path(__file__).parents[1]
 SECTION = (ROOT / "recipes" / "own.md").read_text(encoding="utf-8")
@@ -52,12 +52,6 @@ def run_here(words: list[str]) -> None:
     runpy.run_path(recipe, run_name="__main__")
 
 
-def run_apart(words: list[str], environment: dict[str, str], folder: Path) -> str:
-    done = subprocess.run([sys.executable, *words], env=environment, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
     """What is in outputs/ after all commands; and what a process without hfcls makes of what was pushed."""
@@ -76,12 +70,14 @@ def outputs(tmp_path_factory):
         for command in COMMANDS:
             words = shlex.split(command.replace("USER/", "tester/"))
             if words[:2] == ["hfcls", "push"]:  # the client reads its address when it is imported
-                run_apart(["-m", "hfcls.cli", *words[1:]], hub.environment(folder / "author"), folder)
+                pushing = {"environment": hub.environment(folder / "author"), "folder": folder, "check": True}
+                run_apart("-m", "hfcls.cli", *words[1:], **pushing)
                 texts = [row["text"] for row in read_predictions(folder / "outputs" / "averaging")]
                 stranger = "import sys; sys.modules['hfcls'] = None\n" + STRANGER.replace("USER/", "tester/")
                 stranger += f"import json; print(json.dumps(classifier({texts!r}, top_k=None)))"
                 environment = hub.environment(folder / "stranger", HF_TOKEN=None)
-                pushed = json.loads(run_apart(["-c", stranger], environment, folder).splitlines()[-1])
+                done = run_apart("-c", stranger, environment=environment, folder=folder, check=True)
+                pushed = json.loads(done.stdout.splitlines()[-1])
             else:
                 run_here(words)
     for name in [name for name, module in sys.modules.items() if str(folder) in str(getattr(module, "__file__", ""))]:

@@ -26,19 +26,26 @@ def run_warm(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def run_apart(
-    *words: str | Path, environment: dict[str, str], folder: Path | str = ROOT, given: str | bytes = "", check=False
+    *words: str | Path,
+    environment: dict[str, str] | None = None,
+    folder: Path | str = ROOT,
+    given: str | bytes = "",
+    check: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Runs `python *words` (a script, `-c` or `-m`) with nothing of Hugging Face or hfcls imported before.
 
     Args:
-        environment: all that the process has of one.
+        environment: all that the process has of one; that of this process by default.
         folder: where it runs.
         given: what it reads from its standard input.
-        check: whether another exit code than 0 raises `CalledProcessError`.
+        check: whether another exit code than 0 raises CalledProcessError, which then tells the end of what was said.
     """
+    environment = dict(os.environ) if environment is None else environment
     (done,) = _run([str(word) for word in words], [environment], recipes=False, folder=folder, given=given)
-    if check:
-        done.check_returncode()
+    if check and done.returncode:
+        error = subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
+        error.add_note(done.stderr[-3000:])
+        raise error
     return done
 
 

@@ -1,12 +1,13 @@
 """The process of tests/warm.py: it imports what is dear, and runs programs in forks of itself.
 
-A line of its standard input, `[recipes, starts]`, names programs that run at the same time: what a start holds is said
-in `become`. The line that it answers holds their exit codes. Forks have imported torch and the libraries around it, none
-of which reads an address, a token or a folder from the environment; not what is of Hugging Face, which does, and not
-hfcls. Where `recipes` is true they have imported that, too.
+A line of its standard input, `[recipes, starts]`, names programs that run at the same time; each start holds what
+`become` takes. The line of its answer holds their exit codes. Forks have imported torch and the libraries around it,
+none of which reads an address, a token or a folder from the environment; not those of Hugging Face, which do, and not
+hfcls. Where `recipes` is true they have imported these, too.
 """
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -17,27 +18,16 @@ from pathlib import Path
 from typing import TextIO
 
 ROOT = Path(__file__).parents[1]
+LIBRARIES = (
+    "torch._dynamo torch.distributed.checkpoint torch.distributed.fsdp torch.distributed.tensor.parallel "
+    "torch.utils.data PIL.Image jinja2 pandas psutil pyarrow.dataset pyarrow.parquet scipy.optimize scipy.stats "
+    "sklearn.feature_extraction.text sklearn.linear_model sklearn.metrics sklearn.svm"
+).split()
 
 
 def import_libraries() -> None:
-    import jinja2  # noqa: F401
-    import pandas  # noqa: F401
-    import PIL.Image
-    import psutil  # noqa: F401
-    import pyarrow.dataset
-    import pyarrow.parquet
-    import scipy.optimize
-    import scipy.stats
-    import sklearn.feature_extraction.text
-    import sklearn.linear_model
-    import sklearn.metrics
-    import sklearn.svm
-    import torch._dynamo
-    import torch.distributed.checkpoint
-    import torch.distributed.fsdp
-    import torch.distributed.tensor.parallel
-    import torch.utils.data  # noqa: F401
-
+    for name in LIBRARIES:
+        importlib.import_module(name)
     gc.freeze()  # Trainer collects garbage after each run, which takes half a second among all of this
 
 

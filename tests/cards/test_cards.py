@@ -3,8 +3,6 @@
 import copy
 import csv
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -26,6 +24,7 @@ from hfcls.runs.hub import EMBEDDING_MODEL
 from hfcls.text.tokenization import train_wordpiece_tokenizer
 from hfcls.training.calibration import check_scalable, scale_logits
 from tests.hub_server import serve_hub
+from tests.warm import run_apart
 
 TASKS = {"summarization": "NLP", "translation": "NLP", "audio-classification": "Audio"}
 HEADER = "page_link,download_time,dataset_size,dataset_number,bclass,sclass,dataset_viewer".split(",")
@@ -156,16 +155,9 @@ def stranger(setups, tmp_path_factory):
     with serve_hub() as hub:
 
         def run(program, given, home, **environment):
-            process = subprocess.run(
-                [sys.executable, "-c", program],
-                input=json.dumps(given),
-                env=hub.environment(folder / home, OMP_NUM_THREADS="1", **environment),
-                capture_output=True,
-                text=True,
-                timeout=300,
-            )
-            assert process.returncode == 0, process.stderr[-3000:]
-            return process.stdout.splitlines()
+            environment = hub.environment(folder / home, **environment)
+            done = run_apart("-c", program, given=json.dumps(given), environment=environment, check=True)
+            return done.stdout.splitlines()
 
         run(PUSH, [(str(saved), f"tester/{name}") for name, (saved, _) in setups.items()], "author")
         yield lambda program, given, home: json.loads(run(program, given, home, HF_TOKEN=None)[-1])

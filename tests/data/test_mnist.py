@@ -2,8 +2,6 @@ import gzip
 import logging
 import os
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from PIL import Image
 
 from hfcls.data.corpora import CORPORA
 from hfcls.data.mnist import MNIST
+from tests.warm import run_apart
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT / ".." / "shared" / "data" / "mnist"
@@ -242,11 +241,9 @@ def test_no_corpus(tmp_path):
 def test_one_line_and_exit_code_2(tmp_path):
     write_pair(tmp_path, "t10k", 50)
     (tmp_path / IMAGES).write_bytes(b"\0\0")
-    command = [sys.executable, str(ROOT / "recipes" / "mnist_cnn.py"), "--data_dir", str(tmp_path), "--use_cpu"]
+    command = [ROOT / "recipes" / "mnist_cnn.py", "--data_dir", tmp_path, "--use_cpu", "--output_dir", tmp_path / "out"]
     env = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, "--output_dir", str(tmp_path / "out")], capture_output=True, text=True, env=env, cwd=tmp_path
-    )
+    done = run_apart(*command, environment=env, folder=tmp_path)
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ") and IMAGES in last and "torn within its header" in last

@@ -4,9 +4,6 @@ import base64
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -35,6 +32,7 @@ from hfcls.training.arguments import parse
 from tests.hub_server import serve_hub
 from tests.images.kinds import KINDS, save_kinds
 from tests.text.test_baselines import run
+from tests.warm import run_apart
 
 
 def digit(side=28):
@@ -75,9 +73,7 @@ def test_recipe(tmp_path, monkeypatch, capsys):
     with serve_hub() as hub:
         environments = hub.environment(tmp_path / "author"), hub.environment(tmp_path / "stranger", HF_TOKEN=None)
         for script, environment in zip((push, classify), environments, strict=True):
-            command = [sys.executable, "-c", script]
-            done = subprocess.run(command, capture_output=True, text=True, env=environment | {"OMP_NUM_THREADS": "1"})
-            assert done.returncode == 0, done.stderr
+            done = run_apart("-c", script, environment=environment, check=True)
     answer = json.loads(done.stdout.splitlines()[-1])
     assert [one["label"] for one in answer] == [one["label"] for one in expected]
     np.testing.assert_allclose([one["score"] for one in answer], [one["score"] for one in expected], rtol=0, atol=1e-6)
@@ -142,9 +138,7 @@ def test_what_is_measured_of_every_kind_is_what_the_saved_pipeline_answers(visio
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * len(KINDS)
     paths = [str(tmp_path / "pictures" / row["id"]) for row in rows]
-    command = [sys.executable, "-c", CLASSIFY, str(tmp_path / "out"), *paths]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
+    done = run_apart("-c", CLASSIFY, tmp_path / "out", *paths, check=True)
     for row, scores in zip(rows, json.loads(done.stdout.splitlines()[-1]), strict=True):
         assert float(row["a"]) == pytest.approx(scores["a"], abs=1e-4), row["id"]
     assert len({round(float(row["a"]), 4) for row in rows}) > len(KINDS)  # the model sees differences

@@ -4,8 +4,6 @@ import csv
 import json
 import math
 import pickle
-import subprocess
-import sys
 
 import huggingface_hub
 import numpy as np
@@ -33,6 +31,7 @@ from hfcls.models.bert import bert_from_scratch
 from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassification
 from hfcls.text.tokenization import train_tokenizer, train_wordpiece_tokenizer
 from tests.odd_texts import TEXTS
+from tests.warm import run_apart
 
 LABELS = ["财经", "体育", "games, etc."]
 
@@ -318,7 +317,5 @@ def test_what_is_pickled_is_the_name(bert, monkeypatch):
     pickled = pickle.dumps(classifier)
     assert len(pickled) < 1000
     program = "import pickle, sys; print(pickle.load(sys.stdin.buffer)(sys.argv[1]).labels)"
-    done = subprocess.run(
-        [sys.executable, "-c", program, TEXTS[0]], input=pickled, cwd="/", capture_output=True, check=True
-    )
-    assert done.stdout.decode().strip() == str(classifier(TEXTS[0]).labels)
+    done = run_apart("-c", program, TEXTS[0], given=pickled, folder="/", check=True)
+    assert done.stdout.strip() == str(classifier(TEXTS[0]).labels)

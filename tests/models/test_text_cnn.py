@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -13,6 +11,7 @@ from transformers import Trainer, TrainingArguments
 from hfcls.models.dpcnn import DPCNNConfig, DPCNNForSequenceClassification
 from hfcls.models.ngram_linear import NgramLinearConfig, NgramLinearForSequenceClassification
 from hfcls.models.text_cnn import TextCNNConfig, TextCNNForSequenceClassification
+from tests.warm import run_apart
 
 ROWS = [[], [5], [7, 3], [2, 2, 9], [8, 1, 6, 4], [3, 7, 1, 8, 8], [5, 3, 8, 2, 9, 4, 7], [6, 2, 2, 9, 5, 1, 7, 7, 3]]
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
@@ -208,15 +207,8 @@ def test_reload_where_hfcls_is_not_installed(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment |= {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
     inputs = json.dumps([batch["input_ids"].tolist(), batch["attention_mask"].tolist()])
-    done = subprocess.run(
-        [sys.executable, "-c", RELOAD, inputs, *(str(tmp_path / name) for name in models)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    options = {"environment": environment, "folder": tmp_path, "check": True}
+    done = run_apart("-c", RELOAD, inputs, *(tmp_path / name for name in models), **options)
     reloaded = json.loads(done.stdout.split("LOGITS ")[1])
     for model, logits in zip(models.values(), reloaded, strict=True):
         torch.testing.assert_close(torch.tensor(logits), model(**batch).logits, rtol=0, atol=1e-6)

@@ -4,8 +4,6 @@ import copy
 import json
 import math
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -27,6 +25,7 @@ from hfcls.models.text_rnn import (
     TextRNNConfig,
     TextRNNForSequenceClassification,
 )
+from tests.warm import run_apart
 
 POOLINGS = ["last", "max", "mean", "max_mean", "attention", "rcnn"]
 EVERY_POOLING_AND_CELL = [("lstm", pooling) for pooling in POOLINGS]
@@ -363,15 +362,8 @@ print(json.dumps(result))
 """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment.update(HF_HOME=str(tmp_path / "home"), HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
-    finished = subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps({"models": list(models), "ids": ids.tolist(), "mask": mask.tolist()}),
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert finished.returncode == 0, finished.stderr
+    given = json.dumps({"models": list(models), "ids": ids.tolist(), "mask": mask.tolist()})
+    finished = run_apart("-c", program, given=given, environment=environment, folder=tmp_path, check=True)
     result = json.loads(finished.stdout)
     for name, model in models.items():
         logits, frozen, module, cell = result[name]

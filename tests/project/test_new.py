@@ -15,6 +15,7 @@ from hfcls.cli import main
 from hfcls.errors import InputError
 from hfcls.project.new import write_task
 from hfcls.project.recipes import copy_recipes
+from tests.warm import run_apart
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,8 +53,7 @@ def test_a_new_task_runs_by_its_readme(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("shipping ")
     # In a process of its own, which has neither the corpus nor the model.
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path), "PATH": ""}
-    command = [sys.executable, *commands[3][1:], "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = run_apart(*commands[3][1:], "-q", "-p", "no:cacheprovider", environment=environment, folder=folder)
     assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr
 
 

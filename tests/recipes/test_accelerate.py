@@ -1,6 +1,7 @@
 """The launch configurations of recipes/accelerate: what accelerate makes of each, and those that a CPU can run, run.
 
-tests/training runs one_gpu.yaml and several_gpus.yaml (test_processes.py) and two_machines.yaml (test_losses.py).
+tests/text/test_thucnews_bert.py runs one_gpu.yaml; tests/training several_gpus.yaml (test_processes.py) and
+two_machines.yaml (test_losses.py).
 """
 
 import re

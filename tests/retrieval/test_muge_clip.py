@@ -24,6 +24,7 @@ from tests.hub_server import serve_hub
 from tests.images.kinds import save_kinds
 from tests.runs.test_pushed_baselines import PUSH
 from tests.text.test_baselines import run
+from tests.warm import run_apart
 
 FLAGS = (
     "--from_scratch tiny --max_train_samples 30 --max_eval_samples 20 --num_train_epochs 2 --dataloader_num_workers 0"
@@ -150,15 +151,9 @@ def test_pushed_and_loaded_without_hfcls(finished, tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(picture)
     with serve_hub() as hub:
         push = json.dumps([[str(output_dir), "tester/clip"]])
-        subprocess.run([sys.executable, "-c", PUSH], input=push, text=True, check=True, env=hub.environment())
-        done = subprocess.run(
-            [sys.executable, "-c", LOAD, "tester/clip", str(picture)],
-            capture_output=True,
-            text=True,
-            env=hub.environment(tmp_path / "hf"),
-            cwd=tmp_path,
-        )
-    assert done.returncode == 0, done.stderr
+        run_apart("-c", PUSH, given=push, environment=hub.environment(), check=True)
+        options = {"environment": hub.environment(tmp_path / "hf"), "folder": tmp_path, "check": True}
+        done = run_apart("-c", LOAD, "tester/clip", picture, **options)
     *features, answers = json.loads(done.stdout)
 
     model = ChineseCLIPModel.from_pretrained(output_dir).eval()

@@ -20,6 +20,7 @@ from hfcls.runs.card import write_model_card
 from hfcls.runs.hub import check_hub, clean_local_paths, files_to_push, push_folder
 from tests.finished_run import LABELS, write_run
 from tests.hub_server import TOKEN, Handler, HubError, serve_hub
+from tests.warm import run_apart
 
 TEXTS = ["a b c", "c c", "b unknown a a"]
 
@@ -224,10 +225,7 @@ def test_pushed_models_load_in_a_fresh_process(pushed, hub, finished, custom, tm
     """)
     # A public repository: no token and an empty cache.
     environment = hub.environment(tmp_path / "b", HF_TOKEN=None, PYTHONPATH=None, OMP_NUM_THREADS="1")
-    process = subprocess.run(
-        [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stderr
+    process = run_apart("-c", script, environment=environment, folder=tmp_path, check=True)
     input_ids, logits, bag_logits, answers = json.loads(process.stdout.splitlines()[-1])
     assert input_ids == batch["input_ids"].tolist()
     torch.testing.assert_close(torch.tensor(logits), expected, rtol=0, atol=1e-6)

@@ -1,8 +1,6 @@
 """Every baseline pushed to a Hub and loaded from there where hfcls is not installed."""
 
 import json
-import subprocess
-import sys
 
 import datasets
 import numpy as np
@@ -15,6 +13,7 @@ from hfcls.text.arguments import BaselineArguments
 from hfcls.text.collator import text_collator
 from hfcls.training.setup import Corpus
 from tests.hub_server import serve_hub
+from tests.warm import run_apart
 
 TEXTS = ["股市今天大涨", "球队 3:1 赢得冠军", "新手机发布", ""]
 LABELS = ["finance", "sports", "technology"]
@@ -98,16 +97,8 @@ def loaded(tmp_path_factory):
     with serve_hub() as hub:
 
         def run(program: str, given, **environment) -> str:
-            process = subprocess.run(
-                [sys.executable, "-c", program],
-                input=json.dumps(given),
-                env=hub.environment(folder / environment.pop("home"), OMP_NUM_THREADS="1", **environment),
-                capture_output=True,
-                text=True,
-                timeout=240,
-            )
-            assert process.returncode == 0, process.stderr[-3000:]
-            return process.stdout
+            environment = hub.environment(folder / environment.pop("home"), **environment)
+            return run_apart("-c", program, given=json.dumps(given), environment=environment, check=True).stdout
 
         run(PUSH, [(str(folder / name), f"tester/{name}") for name in BASELINES], home="author")
         given = {"names": list(BASELINES), "texts": TEXTS}

@@ -1,7 +1,6 @@
 """`fine_tune` is the recipe: the same weights and the same record, from a path, a frame or a DatasetDict."""
 
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from hfcls import InputError, evaluate, fine_tune
 from hfcls.text.api import command_line
 from hfcls.training.output_folder import LOCK
 from tests.hub_server import serve_hub
+from tests.warm import run_apart
 
 ROOT = Path(__file__).parents[2]
 WORDS = {"good": "great lovely useful", "bad": "awful broken useless"}
@@ -143,8 +143,7 @@ print(hfcls.Classifier("tester/reviews")({text!r}).labels)
 """
     with serve_hub() as hub:
         environment = hub.environment(tmp_path / "home")
-        python = [sys.executable, "-c", program]
-        printed = subprocess.run(python, env=environment, capture_output=True, text=True, check=True).stdout
+        printed = run_apart("-c", program, environment=environment, check=True).stdout
         assert hub.repos["tester/reviews"].private
     address, labels = printed.splitlines()
     assert address.endswith("/tester/reviews")

@@ -4,7 +4,6 @@ import csv
 import json
 import random
 import runpy
-import subprocess
 import sys
 from copy import copy
 from pathlib import Path
@@ -22,6 +21,7 @@ from hfcls.text.arguments import BaselineArguments
 from hfcls.text.tokenization import train_tokenizer, train_wordpiece_tokenizer
 from hfcls.training.arguments import parse
 from tests.hub_server import serve_hub
+from tests.warm import run_apart
 
 ROOT = Path(__file__).parents[2]
 LABELS = ["high", "low"]
@@ -167,22 +167,10 @@ def served(trained):
     """What the example of each card answers in a process without hfcls; that of PUSHED, from the Hub too."""
     given = {name: rows_of(trained, name) for name in MODELS}
     with serve_hub() as hub:
-
-        def run_there(*command: str, **options) -> str:
-            process = subprocess.run(
-                [sys.executable, *command],
-                env=hub.environment(trained / "home", OMP_NUM_THREADS="1"),
-                capture_output=True,
-                text=True,
-                timeout=240,
-                **options,
-            )
-            assert process.returncode == 0, process.stderr[-3000:]
-            return process.stdout
-
-        run_there("-m", "hfcls.cli", "push", str(trained / PUSHED), f"tester/{PUSHED}")
-        answers = run_there("-c", SERVE, input=json.dumps([given, PUSHED]), cwd=trained)
-    return json.loads(answers.splitlines()[-1])
+        options = {"environment": hub.environment(trained / "home"), "check": True}
+        run_apart("-m", "hfcls.cli", "push", trained / PUSHED, f"tester/{PUSHED}", **options)
+        answers = run_apart("-c", SERVE, given=json.dumps([given, PUSHED]), folder=trained, **options)
+    return json.loads(answers.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("name", [*MODELS, f"tester/{PUSHED}"])

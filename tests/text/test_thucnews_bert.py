@@ -12,6 +12,8 @@ from safetensors.numpy import load_file
 
 from hfcls.metrics.one_label import score
 from tests.hub_server import serve_hub
+from tests.launching import CONFIGS
+from tests.warm import run_apart
 
 ROOT = Path(__file__).parents[2]
 RECIPE = "recipes/thucnews_bert.py"
@@ -34,11 +36,6 @@ json.dump({"logits": logits.tolist(), "answers": answers}, open(out, "w"))
 """
 
 
-def run(*command, hub, directory, **environment):
-    environment = hub.environment(directory / "home", OMP_NUM_THREADS="1", **environment)
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
-
-
 @pytest.fixture(scope="module")
 def hub():
     with serve_hub() as running:
@@ -54,14 +51,18 @@ def directory(tmp_path_factory):
 def trained(hub, directory):
     flags = "--from_scratch tiny --num_train_epochs 3 --max_train_samples 400 --use_cpu --early_stopping_patience 2"
     flags += f" --push_to_hub --hub_model_id {REPO} --report_to tensorboard --learning_rate 2e-3"
-    accelerate = Path(sys.executable).parent / "accelerate"
-    result = run(
-        *(str(accelerate), "launch", "--num_processes", "1", RECIPE, *flags.split()),
-        *("--output_dir", str(directory / "out")),
-        hub=hub,
-        directory=directory,
-        TENSORBOARD_LOGGING_DIR=str(directory / "tensorboard"),
-    )
+    command = [str(Path(sys.executable).parent / "accelerate"), "launch"]
+    command += [
+        "--config_file",
+        str(CONFIGS / "one_gpu.yaml"),
+        RECIPE,
+        *flags.split(),
+        "--output_dir",
+        str(directory / "out"),
+    ]
+    environment = hub.environment(directory / "home", OMP_NUM_THREADS="1")
+    environment["TENSORBOARD_LOGGING_DIR"] = str(directory / "tensorboard")
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
     assert result.returncode == 0, result.stderr[-3000:]
     return result
 
@@ -127,9 +128,8 @@ def test_predictions_give_the_reported_metrics(trained, directory):
 def test_reloaded_from_the_hub_it_answers_the_same(trained, hub, directory):
     answers = []
     for name, source, home in (("hub", REPO, "empty_home"), ("folder", str(directory / "out"), "home")):
-        script = [sys.executable, "-I", "-c", RELOAD, source, str(directory / f"{name}.json")]
-        environment = hub.environment(directory / home, OMP_NUM_THREADS="1")
-        subprocess.run(script, cwd=directory, env=environment, check=True, capture_output=True, timeout=240)
+        script = ["-I", "-c", RELOAD, source, directory / f"{name}.json"]
+        run_apart(*script, environment=hub.environment(directory / home), folder=directory, check=True)
         answers.append(json.loads((directory / f"{name}.json").read_text()))
     np.testing.assert_allclose(answers[0]["logits"], answers[1]["logits"], atol=1e-6)
     for from_hub, from_folder in zip(answers[0]["answers"], answers[1]["answers"], strict=True):
@@ -151,16 +151,8 @@ def test_what_was_pushed_holds_no_token_and_no_local_path(trained, hub, director
 
 
 def test_a_saved_model_is_measured_without_training(trained, hub, directory):
-    command = [
-        sys.executable,
-        RECIPE,
-        "--evaluate_only",
-        REPO,
-        "--use_cpu",
-        "--output_dir",
-        str(directory / "measured"),
-    ]
-    result = run(*command, hub=hub, directory=directory)
+    command = [RECIPE, "--evaluate_only", REPO, "--use_cpu", "--output_dir", directory / "measured"]
+    result = run_apart(*command, environment=hub.environment(directory / "home"))
     assert result.returncode == 0, result.stderr[-3000:]
     measured = json.loads((directory / "measured" / "all_results.json").read_text())
     results = json.loads((directory / "out" / "all_results.json").read_text())
@@ -173,8 +165,8 @@ def test_a_saved_model_is_measured_without_training(trained, hub, directory):
 
 
 def test_without_a_network_the_offline_way_is_named(hub, directory):
-    command = [sys.executable, RECIPE, "--use_cpu", "--output_dir", str(directory / "offline")]
-    result = run(*command, hub=hub, directory=directory, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
+    environment = hub.environment(directory / "home", HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
+    result = run_apart(RECIPE, "--use_cpu", "--output_dir", directory / "offline", environment=environment)
     assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error: google-bert/bert-base-chinese: HF_HUB_OFFLINE is set") and "--from_scratch" in last

@@ -3,7 +3,6 @@ import json
 import os
 import pickle
 import random
-import subprocess
 import sys
 import types
 import unicodedata
@@ -20,6 +19,7 @@ from hfcls.text.tokenization import (
     train_tokenizer,
     train_wordpiece_tokenizer,
 )
+from tests.warm import run_apart
 
 ROOT = Path(__file__).parents[2]
 
@@ -397,19 +397,10 @@ def reloaded(tmp_path_factory):
     }
     for name, tokenizer in saved.items():
         tokenizer.save_pretrained(folder / name)
-    process = subprocess.run(
-        [sys.executable, "-c", FRESH, str(folder), str(ROOT)],
-        input=json.dumps(HEADLINES + REVIEWS),
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={
-            **{key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-            "HF_HOME": str(folder / "home"),
-            "HF_HUB_OFFLINE": "1",
-        },
-    )
-    assert process.returncode == 0, process.stderr
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment |= {"HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1"}
+    options = {"given": json.dumps(HEADLINES + REVIEWS), "environment": environment, "folder": folder}
+    process = run_apart("-c", FRESH, folder, ROOT, **options, check=True)
     return saved, json.loads(process.stdout), folder
 
 

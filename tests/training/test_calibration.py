@@ -3,7 +3,6 @@
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from hfcls.models.text_rnn import TextRNNConfig, TextRNNForSequenceClassificatio
 from hfcls.training.arguments import RecipeArguments
 from hfcls.training.calibration import check_scalable, check_shiftable, scale_logits, shift_logits
 from tests.text.test_baselines import run as run_recipe
+from tests.warm import run_apart
 
 ROOT = Path(__file__).parents[2]
 
@@ -156,6 +156,10 @@ print(json.dumps(answers))
 """
 
 
+def reload(folder: Path, texts: list[str]) -> subprocess.CompletedProcess[str]:
+    return run_apart("-I", "-c", RELOAD, folder, json.dumps(texts), folder=folder.parent, check=True)
+
+
 def test_through_a_recipe_and_a_pipeline_without_hfcls(tmp_path, monkeypatch):
     # In bfloat16, weights divided by a temperature are rounded anew, and logits differ in their third digit.
     flags = "--architecture text_cnn --embedding_dim 32 --num_train_epochs 12 --label_smoothing_factor 0 --seed 5"
@@ -180,8 +184,7 @@ def test_through_a_recipe_and_a_pipeline_without_hfcls(tmp_path, monkeypatch):
     header, *rows = (tmp_path / "calibrated" / "predictions.csv").read_text(encoding="utf-8").splitlines()[:4]
     names = header.split(",")[3:]
     rows = [row.split(",") for row in rows]
-    command = [sys.executable, "-I", "-c", RELOAD, str(tmp_path / "calibrated"), json.dumps([row[0] for row in rows])]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
+    result = reload(tmp_path / "calibrated", [row[0] for row in rows])
     for answers, row in zip(json.loads(result.stdout), rows, strict=True):
         scores = {answer["label"]: answer["score"] for answer in answers}
         np.testing.assert_allclose([scores[name] for name in names], [float(p) for p in row[3:]], atol=1e-6)
@@ -198,6 +201,5 @@ def test_class_offsets_are_served_as_they_were_measured(tmp_path, monkeypatch):
     for page in ("report.html", "README.md"):
         assert said in (tmp_path / "run" / page).read_text(encoding="utf-8").replace("&#43;", "+")
     rows = list(csv.reader((tmp_path / "run" / "predictions.csv").open(encoding="utf-8")))[1:31]
-    command = [sys.executable, "-I", "-c", RELOAD, str(tmp_path / "run"), json.dumps([row[0] for row in rows])]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
+    result = reload(tmp_path / "run", [row[0] for row in rows])
     assert [answers[0]["label"] for answers in json.loads(result.stdout)] == [row[2] for row in rows]

@@ -7,22 +7,23 @@ from hfcls.errors import InputError
 from hfcls.training.processes import meeting
 from tests import worker
 from tests.launching import free_port, launch
-
-
-def run(directory, config, processes):
-    batch = ("--per_device_train_batch_size", str(16 // processes))
-    launch(config, "tests/worker.py", "gradients", str(directory), *batch, processes=processes)
-    return np.load(directory / "result.npz")
+from tests.warm import run_warm
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("one"), "one_gpu.yaml", 1)
+    directory = tmp_path_factory.mktemp("one")
+    done = run_warm("tests/worker.py", "gradients", directory, "--per_device_train_batch_size", "16")
+    assert done.returncode == 0, done.stderr
+    return np.load(directory / "result.npz")
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("two"), "several_gpus.yaml", 2)
+    directory = tmp_path_factory.mktemp("two")
+    flags = ("gradients", str(directory), "--per_device_train_batch_size", "8")
+    launch("several_gpus.yaml", "tests/worker.py", *flags, processes=2)
+    return np.load(directory / "result.npz")
 
 
 def test_two_processes_give_the_losses_and_gradients_of_one(one, two):
