@@ -14,11 +14,13 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 TESTS = Path(__file__).parent
 # Processes side by side get a file at a time: those that take longest first, or in the end one waits for the other.
 LONGEST_FIRST = (
-    "training/test_resume.py text/test_baselines.py test_worked_examples.py text/test_long_texts.py "
-    "training/test_losses.py text/test_thucnews_bert.py training/test_processes.py training/test_rounding.py "
-    "training/test_flags.py inference/test_download.py test_terminal.py data/test_tar_files.py text/test_decoders.py "
-    "text/test_by_rows.py training/test_interrupted.py retrieval/test_contrastive.py images/test_images.py "
-    "cards/test_cards.py retrieval/test_muge_clip.py training/test_calibration.py training/test_precision.py"
+    "training/test_resume.py training/test_losses.py text/test_baselines.py text/test_thucnews_bert.py "
+    "test_worked_examples.py training/test_processes.py inference/export/test_texts.py text/test_long_texts.py "
+    "images/test_images.py recipes/test_accelerate.py docs/test_program.py training/test_rounding.py "
+    "training/test_flags.py training/test_calibration.py project/test_new.py inference/test_download.py "
+    "retrieval/test_muge_clip.py test_terminal.py data/test_tar_files.py text/test_decoders.py text/test_by_rows.py "
+    "training/test_interrupted.py retrieval/test_contrastive.py training/test_progress.py cards/test_cards.py "
+    "training/test_precision.py"
 ).split()
 
 
