@@ -114,6 +114,7 @@ def test_they_are_measured_anew_to_the_same(recipe, name, tmp_path, monkeypatch)
 
 def test_they_are_pushed(tmp_path):
     push = """
+import sys
 from hfcls.runs import hub
 for folder in sys.argv[1:]:
     repository = f"tester/{folder.rpartition('/')[2]}"
