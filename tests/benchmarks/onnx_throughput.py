@@ -3,10 +3,10 @@
     python tests/benchmarks/onnx_throughput.py MODEL OUT rows.csv [--rows 10000] [--openvino OUT2]
 
 MODEL is a finished run, OUT what `hfcls export MODEL OUT --int8` wrote (without --int8 there is no int8 engine), OUT2
-what `--format openvino` wrote, rows.csv has the columns text and label. Texts
-are encoded once and not timed. Each engine computes a piece of the rows in turn, with as many threads as
-OMP_NUM_THREADS says, so that what else runs on the machine slows all of them down alike; the time of the processor
-leaves it out. Batches are those of `hfcls predict`. The largest difference to a logit of torch is told as well.
+what `--format openvino` wrote, rows.csv has the columns text and label. Texts are encoded once and not timed. Each
+engine computes a piece of the rows (--piece) in turn, with as many threads as OMP_NUM_THREADS says, so that what else
+runs on the machine slows all of them down alike; the time of the processor leaves it out. Batches are those of
+`hfcls predict`. The largest difference to a logit of torch is told as well.
 """
 
 import argparse
@@ -21,8 +21,6 @@ from hfcls.inference.export.manifest import GRAPH, INT8_GRAPH
 from hfcls.inference.onnx_classifier import OnnxClassifier, open_session
 from hfcls.metrics.mcnemar import mcnemar
 
-PIECE = 1024  # rows
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -30,6 +28,7 @@ def main() -> None:
     parser.add_argument("out")
     parser.add_argument("file")
     parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--piece", type=int, default=1024)
     parser.add_argument("--openvino", metavar="OUT2")
     options = parser.parse_args()
     table = pandas.read_csv(options.file, dtype=str, keep_default_na=False)[: options.rows]
@@ -43,15 +42,15 @@ def main() -> None:
     encoded = engines["torch"].encode(list(table["text"]))
     seconds, answers = dict.fromkeys(engines, 0.0), {name: [] for name in engines}
     computing = dict.fromkeys(engines, 0.0)  # of the processor alone
-    for start in range(0, len(table), PIECE):
-        piece = {name: column[start : start + PIECE] for name, column in encoded.items()}
+    for start in range(0, len(table), options.piece):
+        piece = {name: column[start : start + options.piece] for name, column in encoded.items()}
         for name, engine in engines.items():
             begun, used = time.perf_counter(), time.process_time()
             answers[name].append(engine.encoded_logits(piece))
             seconds[name] += time.perf_counter() - begun
             computing[name] += time.process_time() - used
-        if start + PIECE >= len(table) or start // PIECE % 2 == 1:  # it takes a while
-            report(table["label"][: start + PIECE], answers, seconds, computing, engines["torch"].labels)
+        if start + options.piece >= len(table) or start // options.piece % 2 == 1:  # it takes a while
+            report(table["label"][: start + options.piece], answers, seconds, computing, engines["torch"].labels)
 
 
 def report(labels, answers: dict, seconds: dict, computing: dict, names: list[str]) -> None:
