@@ -35,6 +35,7 @@ from hfcls.errors import InputError
 from hfcls.inference.download import FROM_SCRATCH, log_source, model_folder, one_line
 from hfcls.inference.load_report import log_differences, not_noted, quiet_loading
 from hfcls.inference.special_tokens import check_end, with_padding
+from hfcls.models.attention import dropout_field
 from hfcls.models.jieba_tokenizer import JiebaTokenizer
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,10 @@ def tokenizer_class(folder: str) -> type:
 
 
 def load_text_classifier(
-    name_or_path: str, labels: list[str] | None = None, note: Callable[[str], None] = not_noted
+    name_or_path: str,
+    labels: list[str] | None = None,
+    note: Callable[[str], None] = not_noted,
+    attention_dropout: float | None = None,
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """Tokenizer and classifier of texts, of a hub or a folder.
 
@@ -70,13 +74,15 @@ def load_text_classifier(
         labels: a new classifier of them is made, with a head from random weights unless the saved one is of the very
             same classes; None for the classifier that was saved.
         note: takes what there is to be said of the weights that a new classifier took, a line each.
+        attention_dropout: the share of attention weights that training a new classifier drops; None for the saved one.
 
     Raises:
-        InputError: as `loading_errors`; or it has no trained head where `labels` is None.
+        InputError: as `loading_errors`; its config knows no `attention_dropout`; or it has no trained head where
+            `labels` is None.
     """
     with loading_errors(name_or_path):
         tokenizer = _tokenizer(name_or_path, instead="" if labels is None else FROM_SCRATCH)
-        model = load_model(AutoModelForSequenceClassification, name_or_path, labels, note)
+        model = load_model(AutoModelForSequenceClassification, name_or_path, labels, note, attention_dropout)
         check_end(tokenizer, model, name_or_path)
         if model.config.get_text_config().pad_token_id is None:
             # A decoder classifies by the last token of a text, which it knows by this.
@@ -84,7 +90,7 @@ def load_text_classifier(
         return tokenizer, model
 
 
-def check_text_classifier(name_or_path: str, *, trained: bool) -> None:
+def check_text_classifier(name_or_path: str, *, trained: bool, attention_dropout: float | None = None) -> None:
     """Makes sure, before anything takes time, that `load_text_classifier` can load a model.
 
     Raises:
@@ -93,7 +99,8 @@ def check_text_classifier(name_or_path: str, *, trained: bool) -> None:
     with loading_errors(name_or_path), torch.random.fork_rng(devices=[]):  # the heads of a run are those of its seed
         tokenizer = _tokenizer(name_or_path, instead="" if trained else FROM_SCRATCH)
         log_source(name_or_path)
-        model, *_ = _read(AutoModelForSequenceClassification, name_or_path, None if trained else PLACEHOLDERS)
+        labels = None if trained else PLACEHOLDERS
+        model, *_ = _read(AutoModelForSequenceClassification, name_or_path, labels, attention_dropout)
         check_end(tokenizer, model, name_or_path)
 
 
@@ -217,6 +224,7 @@ def load_model(
     name_or_path: str,
     labels: list[str] | None = None,
     note: Callable[[str], None] = not_noted,
+    attention_dropout: float | None = None,
 ) -> PreTrainedModel:
     """The classifier that was saved, or one of `labels` on top of the saved weights, of which `note` takes what to say.
 
@@ -225,7 +233,7 @@ def load_model(
     Raises:
         InputError: weights are missing, or do not fit the config.
     """
-    model, saved_labels, loading = _read(auto_class, name_or_path, labels)
+    model, saved_labels, loading = _read(auto_class, name_or_path, labels, attention_dropout)
     if labels is None:
         return model
     log_differences(name_or_path, model, loading, note)
@@ -242,14 +250,19 @@ def load_model(
     return model
 
 
-def _read(auto_class: type, name_or_path: str, labels: list[str] | None) -> tuple[PreTrainedModel, list[str], dict]:
+def _read(
+    auto_class: type, name_or_path: str, labels: list[str] | None, attention_dropout: float | None = None
+) -> tuple[PreTrainedModel, list[str], dict]:
     """The model, the labels that it was saved with, and what transformers says of the weights that it found."""
     folder = model_folder(name_or_path)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     saved_labels = [str(config.id2label[number]) for number in range(config.num_labels)]
+    dropout = dropout_field(config.get_text_config())
+    if attention_dropout is not None and dropout is None:
+        raise InputError(f"--attention_dropout: {name_or_path} has no such dropout: drop the flag")
     model, loading = auto_class.from_pretrained(
         folder,
-        config=config if labels is None else _untrained(config, labels),
+        config=config if labels is None else _untrained(config, labels, attention_dropout),
         dtype=torch.float32,
         trust_remote_code=False,
         ignore_mismatched_sizes=True,  # a head for other classes; what else does not fit is refused here
@@ -265,12 +278,14 @@ def _read(auto_class: type, name_or_path: str, labels: list[str] | None) -> tupl
     return model, saved_labels, loading
 
 
-def _untrained(config: PreTrainedConfig, labels: list[str]) -> PreTrainedConfig:
+def _untrained(config: PreTrainedConfig, labels: list[str], attention_dropout: float | None) -> PreTrainedConfig:
     """A copy of `config` for a classifier of `labels` that has had no training yet."""
     config = copy.deepcopy(config)
     for name in OF_TRAINING:
         if hasattr(config, name):
             delattr(config, name)
+    if attention_dropout is not None:
+        setattr(config.get_text_config(), dropout_field(config.get_text_config()), attention_dropout)
     config.problem_type = None
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}

@@ -10,12 +10,18 @@ row being a row of its own: no mask of (tokens, tokens) is made or read, and sha
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
 GIVEN_MASK = "sdpa_given_mask"
+DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")  # what configs call the share of its weights dropped
 UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some models add to the scores, and the kernel does not
+
+
+def dropout_field(config: PreTrainedConfig) -> str | None:
+    """What `config` calls the share of attention weights that training drops; None where it has no such field."""
+    return next((name for name in DROPOUTS if hasattr(config, name)), None)
 
 
 def use_given_masks(model: PreTrainedModel) -> bool:

@@ -7,12 +7,17 @@ SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "base": (12, 768
 
 
 def bert_from_scratch(
-    size: str, tokenizer: PreTrainedTokenizerBase, labels: list[str], max_length: int
+    size: str,
+    tokenizer: PreTrainedTokenizerBase,
+    labels: list[str],
+    max_length: int,
+    attention_dropout: float | None = None,
 ) -> BertForSequenceClassification:
     """A classifier over `labels` with random weights.
 
     It has at least BERT's 512 positions, so that texts longer than the `max_length` it is trained on do not break a
-    pipeline that does not truncate.
+    pipeline that does not truncate. `attention_dropout` is the share of attention weights that training drops; None for
+    BERT's.
     """
     layers, hidden = SIZES[size]
     config = BertConfig(
@@ -26,4 +31,6 @@ def bert_from_scratch(
         id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)},
     )
+    if attention_dropout is not None:
+        config.attention_probs_dropout_prob = attention_dropout
     return BertForSequenceClassification(config)

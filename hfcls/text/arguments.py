@@ -111,6 +111,13 @@ class PretrainedTextArguments(TextArguments):
         default=None,
         metadata={"help": "Random weights and a vocabulary learned from the training split: needs no network."},
     )
+    attention_dropout: float | None = field(
+        default=None,
+        metadata={
+            "help": "Share of attention weights dropped while training. Absent: the model's own, mostly 0.1; with 0, a "
+            "CPU trains up to four times as fast on long texts."
+        },
+    )
     padding_free: bool = field(
         default=False,
         metadata={"help": "Lay the rows of a batch end to end inside the model: nothing is computed for padding."},
@@ -133,6 +140,12 @@ class PretrainedTextArguments(TextArguments):
         ]
         if len(chosen) > 1:
             raise InputError(f"--{chosen[0]} and --{chosen[1]} exclude each other: give one of them")
+        if self.attention_dropout is not None:
+            other = next((name for name in ("evaluate_only", "architecture") if getattr(self, name, None)), None)
+            if other is not None:
+                raise InputError(f"--attention_dropout is of attention that is trained, --{other} is not: drop one")
+            if not 0 <= self.attention_dropout < 1:
+                raise InputError(f"--attention_dropout {self.attention_dropout:g}: give a share from 0 to below 1")
         others = ("from_scratch", "evaluate_only", "architecture")
         for flag in ("linear_probe", "freeze_encoder"):
             other = next((name for name in others if getattr(self, name, None) is not None), None)

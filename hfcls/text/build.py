@@ -7,6 +7,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 
 from hfcls.errors import InputError
 from hfcls.inference.loading import check_text_classifier, load_text_classifier, longest_input, num_positions
+from hfcls.models.attention import dropout_field
 from hfcls.models.bert import bert_from_scratch
 from hfcls.models.truncation import Truncation
 from hfcls.text.arguments import PretrainedTextArguments, TextArguments
@@ -22,6 +23,8 @@ from hfcls.training.setup import Corpus, Rows, align_labels, iterate_texts
 
 logger = logging.getLogger(__name__)
 
+LONG_FOR_A_CPU = 128  # tokens
+
 
 def check_model(arguments: PretrainedTextArguments, *, default: str) -> None:
     """Makes sure, before any data is prepared, that there is the model that `build` will load.
@@ -31,7 +34,8 @@ def check_model(arguments: PretrainedTextArguments, *, default: str) -> None:
     """
     if arguments.from_scratch is None:
         name = arguments.evaluate_only or arguments.model_name_or_path or default
-        check_text_classifier(name, trained=arguments.evaluate_only is not None)
+        trained = arguments.evaluate_only is not None
+        check_text_classifier(name, trained=trained, attention_dropout=arguments.attention_dropout)
 
 
 def build(
@@ -48,7 +52,9 @@ def build(
     if arguments.from_scratch is not None:
         tokenizer = train_wordpiece_tokenizer(iterate_texts(corpus.splits["train"]), max_length=512)
         rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags)
-        model = bert_from_scratch(arguments.from_scratch, tokenizer, corpus.target.names, rows.max_length)
+        shape = arguments.from_scratch, tokenizer, corpus.target.names, rows.max_length
+        model = bert_from_scratch(*shape, attention_dropout=arguments.attention_dropout)
+        _log_attention(model, rows, training_args)
         name = f"BERT {arguments.from_scratch}, from scratch"
         corpus = note_max_length(corpus, rows, arguments)
         collator = build_collator(arguments, training_args, tokenizer, rows, model)
@@ -56,9 +62,11 @@ def build(
         return text_setup(corpus, tokenizer, rows, collator, truncation, model, name, floor=floor)
     name = arguments.model_name_or_path or default
     loading = []
-    tokenizer, model = load_text_classifier(name, corpus.target.names, loading.append)
+    dropout = arguments.attention_dropout
+    tokenizer, model = load_text_classifier(name, corpus.target.names, loading.append, attention_dropout=dropout)
     _log_fine_tuning(model, training_args)
     rows, truncation = tokenize_corpus(corpus, tokenizer, training_args, **flags, limit=num_positions(model))
+    _log_attention(model, rows, training_args)
     check_positions(model, truncation)  # before the rows go through the model for the first time
     corpus = note_max_length(corpus, rows, arguments)
     floor = ngram_floor(arguments, model)
@@ -87,6 +95,19 @@ def _log_fine_tuning(model: PreTrainedModel, training_args: TrainingArguments) -
         training_args.per_device_train_batch_size,
         training_args.num_train_epochs,
     )
+
+
+def _log_attention(model: PreTrainedModel, rows: Rows, training_args: TrainingArguments) -> None:
+    """Says where most of the time of a run will go into random numbers: a CPU draws one for each pair of tokens."""
+    config = model.config.get_text_config()
+    field = dropout_field(config)
+    dropped = getattr(config, field) if field is not None else 0
+    if training_args.device.type == "cpu" and dropped > 0 and rows.max_length >= LONG_FOR_A_CPU:
+        logger.info(
+            "its attention drops %g %% of its weights, which takes up to three quarters of the time of long texts on a "
+            "CPU: --attention_dropout 0 leaves it out",
+            100 * dropped,
+        )
 
 
 def reload(arguments: TextArguments, training_args: TrainingArguments, corpus: Corpus) -> ClassifierSetup:
