@@ -197,8 +197,8 @@ def unfinished(recipes, tmp_path):
 
 
 def resume(folder: Path, monkeypatch, flags: str = "") -> int:
-    argv = [killed_recipe.RECIPE, *killed_recipe.FLAGS.split(), "--num_train_epochs", "4", "--save_strategy", "best"]
-    argv += ["--early_stopping_patience", "9", "--data_dir", str(folder / "rows.csv")]
+    argv = [killed_recipe.RECIPE, *killed_recipe.FLAGS.split(), *killed_recipe.BEST.split()]
+    argv += ["--data_dir", str(folder / "rows.csv")]
     argv += ["--output_dir", str(folder / "out"), "--resume_from_checkpoint", "auto", *flags.split()]
     monkeypatch.setattr(sys, "argv", argv)
     try:
