@@ -76,6 +76,8 @@ class NgramLinearForSequenceClassification(PreTrainedModel):
     accepts_loss_kwargs = False
     # What hfcls may train it on, and weigh, besides the loss that `forward` computes.
     accepted_losses = ("squared_hinge", "cross_entropy", "focal", "binary_cross_entropy")
+    # A convex loss: of epochs that validation finds equally good, hfcls keeps the last, the nearest to its minimum.
+    has_one_optimum = True
     # What hfcls does not cut where nothing is said: an n-gram costs little, wherever in a text it is.
     reads_whole_texts = True
 
