@@ -8,7 +8,6 @@ import logging
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Subset
 from transformers import AutoConfig, PreTrainedModel, TrainingArguments
 
@@ -17,7 +16,6 @@ from hfcls.inference.download import model_folder
 from hfcls.inference.loading import head_weights, loading_errors
 from hfcls.text.collator import PaddingCollator
 from hfcls.text.rows import TokenRows
-from hfcls.training.options import measured_at_once
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +119,7 @@ def _inputs_of(
     hook = layer.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0].float().cpu().numpy()))
     device = training_args.device
     model.to(device).eval()
-    batches = DataLoader(rows, batch_size=measured_at_once(training_args), collate_fn=collator)
+    batches = DataLoader(rows, batch_size=training_args.per_device_eval_batch_size, collate_fn=collator)
     try:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=training_args.bf16):
             for batch in batches:
@@ -149,9 +147,7 @@ def _regression(features: np.ndarray, labels: np.ndarray, class_weight: str) -> 
 
     def fitted(penalty: float, rows: np.ndarray) -> LogisticRegression:
         model = LogisticRegression(C=penalty, max_iter=300, class_weight=weights)
-        # Its many products are small: more threads wait for each other (10 s on 16 cores, 1 s on one of them).
-        with threadpool_limits(1, user_api="blas"):
-            return model.fit(scaled[rows], labels[rows])
+        return model.fit(scaled[rows], labels[rows])
 
     # Rows stand in the order of their lengths, so these are of every length.
     held_out = np.arange(len(labels)) % HELD_OUT == HELD_OUT - 1
