@@ -1,4 +1,4 @@
-"""What a training step of BERT-base would win on a GPU by ways that hfcls does not go (recipes/speed.md, "What is left").
+"""What a training step of BERT-base would win on a GPU by ways that hfcls does not go: see recipes/speed.md.
 
     python tests/benchmarks/step_ways.py           # on a GPU, two minutes, most of them compiling
     python tests/benchmarks/step_ways.py --tiny    # on a CPU, a model of toy size: that the script runs
